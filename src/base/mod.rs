@@ -1,0 +1,7 @@
+//! Floor 0: time, addresses, ids, secrets. Takes nothing, gives the small words everyone uses.
+
+pub mod ids;
+pub mod net;
+pub mod reader;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,166 @@
+//! What a detector claims, how sure it is, and what it rests on.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::ids::{Digest16, TokenRef};
+use crate::base::time::Timestamp;
+use crate::session::Observation;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Counted and shown in reports.
+    Informational,
+    /// Worth a look.
+    Low,
+    /// Probably wrong.
+    Medium,
+    /// Very probably an attack.
+    High,
+    /// An attack.
+    Critical,
+}
+
+impl Severity {
+    /// All, from the mildest.
+    pub const ALL: [Self; 5] = [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// The word used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// ECS `event.severity`.
+    #[must_use]
+    pub const fn ecs(self) -> u8 {
+        match self {
+            Self::Informational => 10,
+            Self::Low => 30,
+            Self::Medium => 50,
+            Self::High => 73,
+            Self::Critical => 95,
+        }
+    }
+
+    /// The band of a score: 0–19, 20–39, 40–64, 65–84, 85–100.
+    #[must_use]
+    pub const fn of_score(score: u8) -> Self {
+        match score {
+            0..=19 => Self::Informational,
+            20..=39 => Self::Low,
+            40..=64 => Self::Medium,
+            65..=84 => Self::High,
+            _ => Self::Critical,
+        }
+    }
+
+    /// One step milder.
+    #[must_use]
+    pub const fn lower(self) -> Self {
+        match self {
+            Self::Informational | Self::Low => Self::Informational,
+            Self::Medium => Self::Low,
+            Self::High => Self::Medium,
+            Self::Critical => Self::High,
+        }
+    }
+}
+
+/// One reason for a score, by its name in the weights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct Signal {
+    /// Name: `network`, `ua_family` …
+    pub name: &'static str,
+    /// Points it gave.
+    pub points: u8,
+}
+
+/// What is fixed about a detector.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DetectorInfo {
+    /// Stable id: `TT-1003`.
+    pub id: &'static str,
+    /// Name: `token.new_client`.
+    pub name: &'static str,
+    /// One line for people: what it noticed.
+    pub title: &'static str,
+    /// MITRE ATT&CK techniques and subtechniques.
+    pub techniques: &'static [&'static str],
+}
+
+/// What a finding is about: the key under which it is told once.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    /// One suspect on one session.
+    Suspect {
+        /// The session.
+        session: TokenRef,
+        /// The suspect ([`crate::session::BindingView::id`]).
+        suspect: Digest16,
+    },
+    /// A flaw of a service, told once a day of capture time.
+    Exposure {
+        /// Service.
+        service: Arc<str>,
+        /// Token id.
+        token_id: Arc<str>,
+        /// Days since 1970-01-01.
+        day: i64,
+    },
+}
+
+/// What an exposure adds up to so far that day.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct ExposureTotals {
+    /// Distinct tokens.
+    pub tokens: u64,
+    /// Distinct clients.
+    pub clients: u64,
+    /// Sightings.
+    pub requests: u64,
+}
+
+/// A detector's claim.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Who claims it.
+    pub detector: &'static DetectorInfo,
+    /// What it is about.
+    pub subject: Subject,
+    /// How bad.
+    pub severity: Severity,
+    /// 0 to 100; the middle of the severity's band for detectors that do not score.
+    pub score: u8,
+    /// What the score is made of.
+    pub signals: Vec<Signal>,
+    /// Totals, for exposures: the finding replaces the earlier one of the same subject.
+    pub totals: Option<ExposureTotals>,
+    /// What was seen.
+    pub observation: Arc<Observation>,
+}
+
+/// A pure function with memory from observations to findings.
+pub trait Detector: Send {
+    /// What is fixed about it.
+    fn info(&self) -> &'static DetectorInfo;
+
+    /// Judges one observation.
+    fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>);
+
+    /// Time has passed (`now` is the highest capture time seen): whatever was waiting is told.
+    fn on_time(&mut self, _now: Timestamp, _findings: &mut Vec<Finding>) {}
+
+    /// The end of the history: whatever was waiting is told.
+    fn finish(&mut self, _findings: &mut Vec<Finding>) {}
+}

@@ -1,0 +1,122 @@
+//! Floor 4: what does a client look like? Facets that are compared one by one.
+
+pub mod user_agent;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::net::MacAddr;
+pub use user_agent::UserAgent;
+
+/// Where the client's address was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressSource {
+    /// The packet's source address.
+    Packet,
+}
+
+/// One client as a set of facets. `None` is unknown, and unknown is never different.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientIdentity {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// Where the address was read.
+    pub address_from: AddressSource,
+    /// Source MAC of the frame: the client's own or its router's. By itself it explains nothing.
+    pub frame_mac: Option<MacAddr>,
+    /// Its user agent; interned, shared by all sightings of one text. `None` when no request of
+    /// the client was seen (absent from a request is a value: [`user_agent::Kind::Absent`]).
+    pub user_agent: Option<Arc<UserAgent>>,
+}
+
+/// How one facet of two clients compares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison<D, R> {
+    /// Equal.
+    Same,
+    /// Another value with an innocent explanation.
+    SameBecause(R),
+    /// Another value.
+    Different(D),
+    /// One of the two is not known.
+    Unknown,
+}
+
+impl<D, R> Comparison<D, R> {
+    /// Whether it is `Different`.
+    pub const fn is_different(&self) -> bool {
+        matches!(self, Self::Different(_))
+    }
+
+    /// Whether it is `SameBecause`.
+    pub const fn is_explained(&self) -> bool {
+        matches!(self, Self::SameBecause(_))
+    }
+}
+
+/// How far a different address is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressChange {
+    /// Another address of the same /24 or /64.
+    SameNetwork,
+    /// Another network.
+    OtherNetwork,
+    /// The other address family, with nothing that links the two.
+    OtherFamily,
+}
+
+/// Why another address is still the same client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AddressReason {
+    /// The same IPv6 /64: a privacy address (RFC 8981).
+    SameIpv6Network,
+    /// IPv4 and IPv6 of one device, linked by its frame MAC.
+    DualStack,
+}
+
+/// In what a different user agent differs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct AgentChange {
+    /// Another operating system.
+    pub os: bool,
+    /// Another family (Firefox → Chrome, browser → none).
+    pub family: bool,
+    /// A browser's token used by a tool.
+    pub tool: bool,
+    /// The same family and system in a lower version.
+    pub downgrade: bool,
+    /// The same family and system in a higher version that does not count as an upgrade: told
+    /// apart from `family` because it scores as the weaker claim.
+    pub version: bool,
+}
+
+/// Why another user agent is still the same client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentReason {
+    /// The browser was updated: a higher version at the same or an explained address, once a session.
+    Upgrade,
+}
+
+/// Two clients compared, facet by facet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IdentityDiff {
+    /// Address.
+    pub address: Comparison<AddressChange, AddressReason>,
+    /// User agent by meaning.
+    pub user_agent: Comparison<AgentChange, AgentReason>,
+}
+
+impl IdentityDiff {
+    /// Whether the two are distinct actors: any facet is different.
+    #[must_use]
+    pub const fn is_distinct(&self) -> bool {
+        self.address.is_different() || self.user_agent.is_different()
+    }
+}

@@ -1,0 +1,3 @@
+//! The `tokentrail` program.
+
+fn main() {}

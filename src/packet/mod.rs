@@ -1,0 +1,154 @@
+//! Floor 1: what is in a frame? Takes a [`Frame`], gives a borrowed [`Segment`] or says why not.
+
+pub mod tcp;
+
+use crate::base::net::{Endpoint, MacAddr, Tenant};
+use crate::base::time::Stamp;
+pub use tcp::{Checksum, SeqNumber, TcpFlags, TcpOptions};
+
+/// The link type of a capture, by its number in the tcpdump.org LINKTYPE registry.
+/// Unknown numbers survive so that errors can name them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LinkType(pub u32);
+
+impl LinkType {
+    /// BSD null/loopback: a 4-byte address family in the byte order of the capturing host.
+    pub const NULL: Self = Self(0);
+    /// Ethernet.
+    pub const ETHERNET: Self = Self(1);
+    /// OpenBSD loopback: a 4-byte address family in network byte order.
+    pub const LOOP: Self = Self(108);
+    /// Raw IP, version from the first nibble.
+    pub const RAW: Self = Self(101);
+    /// Linux cooked v1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked v2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// One captured link-layer unit; valid until the next one is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Capture time and number.
+    pub at: Stamp,
+    /// How `data` begins.
+    pub link: LinkType,
+    /// Length on the wire in bytes; more than `data.len()` when the snap length cut it.
+    pub wire_len: u32,
+    /// The captured bytes.
+    pub data: &'a [u8],
+}
+
+/// The two MAC addresses of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MacPair {
+    /// Sender.
+    pub source: MacAddr,
+    /// Receiver.
+    pub destination: MacAddr,
+}
+
+/// One TCP segment, borrowed from its frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// VLANs and tunnels it travelled in.
+    pub tenant: Tenant,
+    /// Sender.
+    pub source: Endpoint,
+    /// Receiver.
+    pub destination: Endpoint,
+    /// MAC addresses, where the link has them (a cooked capture has only the sender's: then none).
+    pub mac: Option<MacPair>,
+    /// IPv4 TTL or IPv6 hop limit.
+    pub ttl: u8,
+    /// Sequence number of the first payload byte (of the SYN itself when that flag is set).
+    pub seq: SeqNumber,
+    /// Acknowledgement number; meaningful only with the ACK flag.
+    pub ack: SeqNumber,
+    /// Flags.
+    pub flags: TcpFlags,
+    /// Window as on the wire, unscaled.
+    pub window: u16,
+    /// Option bytes, read on demand.
+    pub options: TcpOptions<'a>,
+    /// Payload as captured.
+    pub payload: &'a [u8],
+    /// Payload bytes that the snap length cut off after `payload`.
+    pub cut: u32,
+    /// What the checksum is computed over.
+    pub(crate) tcp_bytes: &'a [u8],
+}
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    /// A whole TCP segment.
+    Tcp(Segment<'a>),
+    /// A fragment of an IP datagram (reassembly of datagrams is the flow floor's work).
+    Fragment,
+    /// Well-formed and not ours: UDP, ARP, ICMP, an unknown EtherType or IP protocol …
+    NotTracked,
+}
+
+/// Where decoding stopped and why. The variants are the labels of `decode_errors_total{layer}`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The capture's link type is none that can be read.
+    #[error("link type {0} is not supported")]
+    LinkType(u32),
+    /// The link header (or a VLAN tag) is cut or broken.
+    #[error("link header: {0}")]
+    Link(Cause),
+    /// The IP header or extension header is cut or broken.
+    #[error("IP header: {0}")]
+    Ip(Cause),
+    /// The TCP header is cut or broken.
+    #[error("TCP header: {0}")]
+    Tcp(Cause),
+}
+
+/// What is wrong with a header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Cause {
+    /// Fewer bytes than the header needs.
+    #[error("{have} bytes where {need} are needed")]
+    Short {
+        /// Bytes there are.
+        have: usize,
+        /// Bytes needed.
+        need: usize,
+    },
+    /// A length or version field contradicts the bytes.
+    #[error("{field} is {value}")]
+    Field {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        value: u32,
+    },
+    /// More headers in a chain than are followed.
+    #[error("more than {limit} headers in a chain")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl DecodeError {
+    /// The label of `decode_errors_total`.
+    #[must_use]
+    pub const fn layer(self) -> &'static str {
+        match self {
+            Self::LinkType(_) | Self::Link(_) => "link",
+            Self::Ip(_) => "ip",
+            Self::Tcp(_) => "tcp",
+        }
+    }
+
+    /// Every label, for creating the metric at 0.
+    pub const LAYERS: [&'static str; 3] = ["link", "ip", "tcp"];
+}

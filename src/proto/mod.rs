@@ -1,0 +1,162 @@
+//! Floor 3: what do the bytes say? Takes stream events, gives [`Message`]s.
+
+use std::borrow::Cow;
+
+use crate::base::time::Stamp;
+use crate::flow::{Direction, FlowInfo};
+
+/// One header field as read, in wire order. The name is as on the wire without surrounding white
+/// space; the value is trimmed and, where it was folded over lines, joined by one space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// Name, case as on the wire.
+    pub name: &'a [u8],
+    /// Value.
+    pub value: Cow<'a, [u8]>,
+}
+
+/// Version of HTTP as spoken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+pub enum HttpVersion {
+    /// HTTP/0.9: a request line without version.
+    #[serde(rename = "0.9")]
+    V09,
+    /// HTTP/1.0.
+    #[serde(rename = "1.0")]
+    V10,
+    /// HTTP/1.1 (and any other HTTP/1.x).
+    #[serde(rename = "1.1")]
+    V11,
+    /// HTTP/2.
+    #[serde(rename = "2")]
+    V2,
+}
+
+impl HttpVersion {
+    /// As in `http.version`: `1.1`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::V09 => "0.9",
+            Self::V10 => "1.0",
+            Self::V11 => "1.1",
+            Self::V2 => "2",
+        }
+    }
+}
+
+/// The head of a request, borrowed.
+#[derive(Clone, Debug)]
+pub struct RequestHead<'a> {
+    /// Method as on the wire.
+    pub method: &'a [u8],
+    /// Request target as on the wire: origin, absolute, authority or asterisk form (RFC 9112 §3.2).
+    pub target: &'a [u8],
+    /// Version.
+    pub version: HttpVersion,
+    /// Fields in wire order.
+    pub headers: &'a [Header<'a>],
+}
+
+/// The head of a response, borrowed.
+#[derive(Clone, Debug)]
+pub struct ResponseHead<'a> {
+    /// Status code, 100 to 999.
+    pub status: u16,
+    /// Version.
+    pub version: HttpVersion,
+    /// Fields in wire order.
+    pub headers: &'a [Header<'a>],
+}
+
+impl<'a> RequestHead<'a> {
+    /// Values of every field of this name, in wire order, case-insensitively.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
+        all(self.headers, name)
+    }
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Values of every field of this name, in wire order, case-insensitively.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
+        all(self.headers, name)
+    }
+}
+
+fn all<'s>(headers: &'s [Header<'_>], name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
+    headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name.as_bytes())).map(|h| h.value.as_ref())
+}
+
+/// One parsed message. `ordinal` counts requests of a connection from 0 (later: HTTP/2 stream id).
+#[derive(Clone, Debug)]
+pub enum Message<'a> {
+    /// A request head is complete.
+    Request {
+        /// Which request of this connection.
+        ordinal: u32,
+        /// Direction it travels: from the client.
+        dir: Direction,
+        /// Frame of its first byte.
+        first: Stamp,
+        /// Frame that completed the head.
+        complete: Stamp,
+        /// The head.
+        head: RequestHead<'a>,
+    },
+    /// A final response head (not 1xx, except 101) is complete.
+    Response {
+        /// The request it answers; `None` when that request was not seen or pairing was lost.
+        answers: Option<u32>,
+        /// Direction it travels: from the server.
+        dir: Direction,
+        /// Frame of its first byte.
+        first: Stamp,
+        /// Frame that completed the head.
+        complete: Stamp,
+        /// The head.
+        head: ResponseHead<'a>,
+    },
+    /// A TLS connection was recognised; nothing in it can be read without its keys.
+    TlsOpaque,
+    /// The conversation is over: requests without a response will get none.
+    End {
+        /// When.
+        at: Stamp,
+    },
+}
+
+/// Where messages go: the next floor's eyes on one flow.
+pub trait MessageSink {
+    /// What the sink remembers of one flow (which requests are unanswered …).
+    type FlowState: Default;
+
+    /// One message of a flow.
+    fn on_message(&mut self, state: &mut Self::FlowState, flow: &FlowInfo, message: Message<'_>);
+
+    /// Heap bytes held by a flow's state.
+    fn held_bytes(state: &Self::FlowState) -> usize;
+
+    /// The protocol floor's counters, shared by all conversations of a worker.
+    fn counters(&mut self) -> &mut ProtoCounters;
+}
+
+/// Plain counters of this floor; the owner snapshots them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProtoCounters {
+    /// Requests read on HTTP/1 (`http_requests_total{protocol="http1"}`).
+    pub http1_requests: u64,
+    /// Responses read on HTTP/1.
+    pub http1_responses: u64,
+    /// Heads that could not be read (`http_parse_errors_total{protocol="http1"}`).
+    pub http1_errors: u64,
+    /// Heads given up at the size limit (`limit_hits_total{limit="http_head"}`).
+    pub head_limit_hits: u64,
+    /// Fields beyond the limit of one head (`limit_hits_total{limit="http_headers"}`).
+    pub header_limit_hits: u64,
+    /// Requests beyond the pipelining limit (`limit_hits_total{limit="http_pipeline"}`).
+    pub pipeline_limit_hits: u64,
+    /// Connections recognised as TLS and not read.
+    pub tls_opaque: u64,
+    /// Connections whose first bytes are no protocol of ours.
+    pub unknown_protocol: u64,
+}

@@ -1,0 +1,235 @@
+//! What travels on from a message: owned, small and without any secret.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::base::ids::TokenRef;
+use crate::base::net::{Endpoint, Tenant};
+use crate::base::time::Stamp;
+use crate::flow::FlowId;
+use crate::identity::ClientIdentity;
+use crate::proto::HttpVersion;
+
+/// What a token opens, and so who may rightly share it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenClass {
+    /// A web session.
+    Session,
+    /// A "remember me" login.
+    Remember,
+    /// A session at an identity provider.
+    Idp,
+    /// A VPN or admin appliance.
+    Edge,
+    /// A bearer token of one user.
+    Bearer,
+    /// An API key, rightly shared by several machines.
+    Api,
+    /// HTTP Basic credentials.
+    Basic,
+    /// A TLS session id or ticket.
+    Ticket,
+}
+
+impl TokenClass {
+    /// All classes, in the order of their names in rules.
+    pub const ALL: [Self; 8] =
+        [Self::Session, Self::Remember, Self::Idp, Self::Edge, Self::Bearer, Self::Api, Self::Basic, Self::Ticket];
+
+    /// The word used in rules, alerts and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Remember => "remember",
+            Self::Idp => "idp",
+            Self::Edge => "edge",
+            Self::Bearer => "bearer",
+            Self::Api => "api",
+            Self::Basic => "basic",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
+/// In what a token travelled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// `Cookie` or `Set-Cookie`.
+    Cookie,
+    /// `Authorization` or another header field.
+    Header,
+    /// The query of the target.
+    Query,
+    /// A matrix parameter: `/page;jsessionid=…`.
+    Matrix,
+    /// A path segment: `/(S(…))/`.
+    Path,
+}
+
+/// Which request: unique in a history.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RequestId {
+    /// The flow that carried it.
+    pub flow: FlowId,
+    /// Which request of the flow, from 0.
+    pub ordinal: u32,
+}
+
+/// One request as everyone above may see it; all texts are masked. Shared by its sightings.
+#[derive(Clone, Debug)]
+pub struct RequestView {
+    /// Identity.
+    pub id: RequestId,
+    /// Frame of its first byte.
+    pub first: Stamp,
+    /// Frame that completed its head.
+    pub complete: Stamp,
+    /// VLANs and tunnels.
+    pub tenant: Tenant,
+    /// Sender of the packets: the client, or a proxy before it.
+    pub source: Endpoint,
+    /// Receiver of the packets.
+    pub destination: Endpoint,
+    /// The client.
+    pub client: ClientIdentity,
+    /// `None` when only the response was seen.
+    pub http: Option<HttpView>,
+    /// The flow was joined after its beginning.
+    pub midstream: bool,
+    /// Only one direction of the flow was seen so far.
+    pub one_sided: bool,
+    /// Gaps in the flow so far.
+    pub gaps: u32,
+}
+
+/// The HTTP part of a request; texts are masked, printable and cut at 1 KiB.
+#[derive(Clone, Debug)]
+pub struct HttpView {
+    /// Version.
+    pub version: HttpVersion,
+    /// Method.
+    pub method: Box<str>,
+    /// Host without port, lower case; empty when there is none.
+    pub host: Box<str>,
+    /// Path.
+    pub path: Box<str>,
+    /// Query with every value masked; `None` without a `?`.
+    pub query: Option<Box<str>>,
+}
+
+/// One token as it may be seen: its ref and what the rules say of it.
+#[derive(Clone, Debug)]
+pub struct SeenToken {
+    /// Keyed digest: of the value when strong, else of (service, token id, value).
+    pub token: TokenRef,
+    /// For a weak value: the same digest with the server's address as service, under which it is
+    /// looked up as well. `None` for a strong one.
+    pub by_address: Option<TokenRef>,
+    /// Estimated strength in bits.
+    pub strength: u16,
+    /// The rule that named it: `php_session`.
+    pub id: Arc<str>,
+    /// Name on the wire: `PHPSESSID`; masked and cut when hostile.
+    pub name: Arc<str>,
+    /// In what it travelled.
+    pub carrier: Carrier,
+    /// Class.
+    pub class: TokenClass,
+    /// Where a weak token is valid: registrable domain of the Host, or the server's address.
+    pub service: Arc<str>,
+}
+
+/// What was done with a token.
+#[derive(Clone, Debug)]
+pub enum TokenUse {
+    /// A client presented it.
+    Presented,
+    /// A server issued it.
+    Issued(Issued),
+    /// A server deleted it: the token presented in the request that this reply answers.
+    Deleted,
+}
+
+/// How a token was issued.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Issued {
+    /// The token of the same id that the answered request presented, when another value: it is rotated.
+    /// Only on replies other than 401, 403 and login redirects.
+    pub replaces: Option<TokenRef>,
+    /// Secure attribute.
+    pub secure: bool,
+    /// `HttpOnly` attribute.
+    pub http_only: bool,
+    /// `SameSite` attribute is present.
+    pub same_site: bool,
+}
+
+/// One token seen once.
+#[derive(Clone, Debug)]
+pub struct TokenSighting {
+    /// The token.
+    pub token: SeenToken,
+    /// What was done with it.
+    pub action: TokenUse,
+    /// The request that presented it, or that the issuing reply answers.
+    pub request: Arc<RequestView>,
+    /// The frame judged by: completing the request head, or the reply head.
+    pub at: Stamp,
+    /// It travelled in cleartext.
+    pub plaintext: bool,
+}
+
+/// What the server made of a presented token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// 401, 403, redirect to a login path, or deletion of the token.
+    Rejected,
+    /// No reply, another 4xx, or 5xx.
+    #[default]
+    Unknown,
+    /// Another 2xx or 3xx, or 101.
+    Accepted,
+}
+
+/// The reply to a request that presented tokens.
+#[derive(Clone, Debug)]
+pub struct OutcomeSighting {
+    /// The request.
+    pub request: Arc<RequestView>,
+    /// The tokens it presented, each with what became of it.
+    pub tokens: SmallVec<[(TokenRef, Outcome); 2]>,
+    /// Status code.
+    pub status: u16,
+    /// The frame that completed the reply head.
+    pub at: Stamp,
+}
+
+/// One HTTP transaction for the metadata log: emitted when its reply head is complete, or at the end
+/// of the flow.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// The request.
+    pub request: Arc<RequestView>,
+    /// Status of the reply, when one was seen.
+    pub status: Option<u16>,
+    /// Cookie pairs in the request.
+    pub cookies: u32,
+    /// Tokens presented and issued.
+    pub tokens: Vec<TransactionToken>,
+}
+
+/// A token in a transaction.
+#[derive(Clone, Debug)]
+pub struct TransactionToken {
+    /// The token.
+    pub token: SeenToken,
+    /// Whether a server issued it; otherwise a client presented it.
+    pub issued: bool,
+}
