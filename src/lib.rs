@@ -42,3 +42,8 @@ pub mod packet;
 pub mod proto;
 pub mod session;
 pub mod token;
+
+#[cfg(feature = "daemon")]
+pub mod config;
+#[cfg(feature = "daemon")]
+pub mod engine;

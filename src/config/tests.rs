@@ -1,0 +1,151 @@
+//! Are files read as documented, and mistakes named with their place?
+
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+use crate::detect::Severity;
+use crate::engine::config::{Format, Interface, Target};
+
+const EXAMPLE: &str = include_str!("../../deploy/tokentrail.example.yaml");
+
+fn apply(text: &str) -> Config {
+    let mut config = Config::default();
+    parse(text).map_err(|e| e.in_file(Path::new("t.yaml"))).unwrap().apply(&mut config);
+    config
+}
+
+fn refusal(text: &str) -> String {
+    match parse(text) {
+        Ok(layer) => panic!("{text:?} was taken: {layer:?}"),
+        Err(error) => error.in_file(Path::new("t.yaml")).to_string(),
+    }
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    let config = apply(EXAMPLE);
+    let expected = Config {
+        interfaces: vec![Interface::new("eth1".to_owned())],
+        outputs: config.outputs.clone(),
+        sessions: crate::engine::config::Sessions {
+            key_file: Some("/etc/tokentrail/token.key".into()),
+            ..Config::default().sessions
+        },
+        ..Config::default()
+    };
+    assert_eq!(config, expected);
+    assert_eq!(config.outputs.len(), 1);
+}
+
+#[test]
+fn the_example_shows_every_key() {
+    for key in keys::KEYS {
+        let name = key.rsplit('.').next().unwrap();
+        let shown = EXAMPLE.lines().any(|line| {
+            let words = line.trim_start_matches(['#', ' ', '-']);
+            words.starts_with(&format!("{name}:"))
+                || words.contains(&format!(" {name}: "))
+                || words.contains(&format!("{{{name}: "))
+        });
+        assert!(shown, "deploy/tokentrail.example.yaml does not show `{key}`");
+    }
+}
+
+#[test]
+fn every_known_key_is_in_the_schema_and_the_other_way_round() {
+    let schema = serde_json::to_string(&schemars::schema_for!(Layer)).unwrap();
+    for key in keys::KEYS {
+        assert!(schema.contains(&format!("\"{}\":", key.rsplit('.').next().unwrap())), "the schema lacks `{key}`");
+    }
+    for key in keys::LATER.iter().filter(|key| !key.contains('.')) {
+        assert!(!schema.contains(&format!("\"{key}\":")), "the schema has `{key}`, which is of a later version");
+    }
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(apply(""), Config::default());
+    assert_eq!(apply("# nothing\n\n"), Config::default());
+    assert_eq!(apply("capture:\n"), Config::default());
+}
+
+#[test]
+fn values_are_read() {
+    let config = apply(
+        "capture: {interfaces: [eth0, {name: eth1, ring: 128MiB, filter: tcp port 80}]}\n\
+         memory: 256MiB\n\
+         sessions: {idle_timeout: 2h}\n\
+         rules: {builtin: false, paths: [/r]}\n\
+         outputs: [{name: siem, path: /a.json, format: text, min_severity: high}, {name: out, path: '-'}]\n\
+         web: {listen: 'localhost:1'}\n",
+    );
+    assert_eq!(config.interfaces[0], Interface::new("eth0".to_owned()));
+    assert_eq!(config.interfaces[1].ring, 128 << 20);
+    assert_eq!(config.interfaces[1].filter.as_deref(), Some("tcp port 80"));
+    assert_eq!(config.memory, 256 << 20);
+    assert_eq!(config.sessions.idle_timeout, Duration::from_secs(7200));
+    assert_eq!(config.sessions.absolute_timeout, Config::default().sessions.absolute_timeout);
+    assert!(!config.rules.builtin);
+    assert_eq!(config.outputs[0].format, Format::Text);
+    assert_eq!(config.outputs[0].min_severity, Severity::High);
+    assert_eq!(config.outputs[1].target, Target::Stdout);
+    assert_eq!(config.outputs[1].min_severity, Severity::Low);
+    assert_eq!(config.web_listen.to_string(), "127.0.0.1:1");
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    let cases = [
+        (
+            "memory: 1GiB\nsessions:\n  idle_timout: 1h\n",
+            "t.yaml:3:3: sessions: unknown key `idle_timout`; the nearest known key is `sessions.idle_timeout`",
+        ),
+        ("memmory: 1GiB\n", "t.yaml:1:1: unknown key `memmory`; the nearest known key is `memory`"),
+        ("memory: 1GiB\ntls:\n  key_wait: 2s\n", "t.yaml:2:1: key `tls` is not available in this version"),
+        (
+            "outputs:\n  - {name: a, syslog: 'tls://x:1'}\n",
+            "t.yaml:2:15: outputs[0]: key `syslog` is not available in this version",
+        ),
+        ("memory: lots\n", "t.yaml:1:9: memory: `lots` is no size such as 256MiB"),
+        ("memory: 1KiB\n", "t.yaml:1:9: memory: `1KiB` is less than 16MiB"),
+        (
+            "flows:\n  established_timeout: 15\n",
+            "t.yaml:2:24: flows.established_timeout: `15` is no duration with its unit (ms, s, m, h, d, w) such as 15m",
+        ),
+        (
+            "web: {listen: '0.0.0.0:9977'}\n",
+            "t.yaml:1:15: web.listen: 0.0.0.0:9977 is no loopback address: others need TLS and authentication, not available in this version",
+        ),
+        ("memory: 1GiB\nmemory: 2GiB\n", "t.yaml:2:1: key `memory` is given twice"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(refusal(text), expected, "{text:?}");
+    }
+    for text in ["memory: [", "- a\n- b\n", "!x {a: b}", "memory: 1GiB\n---\nmemory: 1GiB\n"] {
+        assert!(refusal(text).starts_with("t.yaml:"), "{text:?}");
+    }
+}
+
+#[test]
+fn later_sources_win_and_only_where_they_speak() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), "memory: 64MiB\nsessions: {retention: 1d}\n").unwrap();
+    let settings = ["memory=128MiB".to_owned(), "capture.interfaces=[eth7]".to_owned()];
+    let config = load(Some(file.path()), &settings).unwrap();
+    assert_eq!(config.memory, 128 << 20);
+    assert_eq!(config.sessions.retention, Duration::from_secs(86_400));
+    assert_eq!(config.interfaces, [Interface::new("eth7".to_owned())]);
+}
+
+#[test]
+fn a_wrong_setting_is_named() {
+    let says = |setting: &str| load(None, &[setting.to_owned()]).unwrap_err().to_string();
+    assert_eq!(says("memory"), "--set memory: expected KEY=VALUE");
+    assert!(says("memroy=1GiB").contains("unknown key `memroy`; the nearest known key is `memory`"));
+    assert!(says("tls.key_wait=2s").contains("key `tls` is not available in this version"));
+    assert!(says("memory=lots").contains("`lots` is no size such as 256MiB"));
+    assert!(
+        load(Some(Path::new("/nonexistent.yaml")), &[]).unwrap_err().to_string().starts_with("/nonexistent.yaml: ")
+    );
+}
