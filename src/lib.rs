@@ -47,3 +47,5 @@ pub mod token;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod engine;
+#[cfg(feature = "daemon")]
+pub mod metrics;

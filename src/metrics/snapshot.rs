@@ -1,0 +1,111 @@
+//! What is counted? The families of metrics, and their values at one moment.
+
+use crate::base::time::Timestamp;
+use crate::detect::Severity;
+use crate::packet::DecodeError;
+
+/// A family of series: its name without prefix, and the values of its one label.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Name, without `tokentrail_`.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Its label, when it has one.
+    pub label: Option<&'static str>,
+    /// Every value of the label.
+    pub values: &'static [&'static str],
+}
+
+const fn plain(name: &'static str, help: &'static str) -> Family {
+    Family { name, help, label: None, values: &[] }
+}
+
+const fn by(label: &'static str, values: &'static [&'static str], name: &'static str, help: &'static str) -> Family {
+    Family { name, help, label: Some(label), values }
+}
+
+/// Families that only grow.
+pub const COUNTERS: &[Family] = &[
+    by(
+        "layer",
+        &DecodeError::LAYERS,
+        "decode_errors_total",
+        "Frames that could not be decoded, by the layer at fault.",
+    ),
+    plain("flows_created_total", "TCP connections first seen."),
+    by("reason", &["full", "timeout"], "flows_evicted_total", "Flows forgotten before they ended."),
+    plain("tcp_conflicting_overlap_bytes_total", "Bytes sent twice with different content."),
+    by("reason", &["no_key"], "tls_undecrypted_connections_total", "TLS connections whose content stayed unread."),
+    by("protocol", &["http1"], "http_requests_total", "HTTP requests read."),
+    by("protocol", &["http1"], "http_parse_errors_total", "HTTP heads that could not be read."),
+    by(
+        "class",
+        &["session", "remember", "idp", "edge", "bearer", "api", "basic", "ticket"],
+        "token_sightings_total",
+        "Tokens seen, presented or issued.",
+    ),
+    by("reason", &["full", "retention"], "sessions_evicted_total", "Sessions forgotten."),
+    by("reason", &["repeat", "min_severity", "rate"], "alerts_suppressed_total", "Alerts not written."),
+    by(
+        "limit",
+        &["http_head", "http_headers", "http_pipeline"],
+        "limit_hits_total",
+        "Times that a bound on hostile input was reached.",
+    ),
+    by("stage", &["flow", "session"], "panics_total", "Panics caught; each lost one flow or one sighting."),
+];
+
+/// Families that go up and down.
+pub const GAUGES: &[Family] = &[
+    plain("flows_active", "TCP connections followed."),
+    plain("sessions_tracked", "Sessions remembered."),
+    by("pool", &["sessions", "flows", "reassembly"], "memory_bytes", "Bytes in use by a pool, estimated."),
+];
+
+/// All counts at one moment; totals since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Per interface, in the order of [`super::Layout::interfaces`].
+    pub interfaces: Vec<InterfaceCounts>,
+    /// Per output, in the order of [`super::Layout::outputs`].
+    pub outputs: Vec<OutputCounts>,
+    /// Alerts per detector, in the order of [`super::Layout::detectors`], by severity from the mildest.
+    pub alerts: Vec<[u64; Severity::ALL.len()]>,
+    /// Values of [`COUNTERS`] and [`GAUGES`]: name, value of the label (empty without one), count.
+    pub values: Vec<(&'static str, &'static str, u64)>,
+}
+
+/// Counts of one interface.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InterfaceCounts {
+    /// Frames read.
+    pub packets: u64,
+    /// Bytes of frames read.
+    pub bytes: u64,
+    /// Frames that found the ring full.
+    pub kernel_drops: u64,
+    /// Frames that the interface dropped.
+    pub interface_drops: u64,
+    /// Times it was lost and opened again.
+    pub gaps: u64,
+    /// Time of the last frame.
+    pub last_packet: Option<Timestamp>,
+}
+
+/// Counts of one output.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutputCounts {
+    /// Alerts written.
+    pub events: u64,
+    /// Alerts that could not be written.
+    pub errors: u64,
+}
+
+impl Snapshot {
+    /// The value of a series; `None` when the engine said nothing about it.
+    #[must_use]
+    pub fn get(&self, name: &str, label_value: &str) -> Option<u64> {
+        self.values.iter().find(|(n, v, _)| *n == name && *v == label_value).map(|(_, _, count)| *count)
+    }
+}
