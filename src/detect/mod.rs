@@ -76,3 +76,6 @@ impl std::fmt::Debug for Detectors {
         write!(f, "{} detectors", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

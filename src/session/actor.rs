@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::neighbours::Neighbours;
 use crate::base::net::same_network;
 use crate::identity::{
-    AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, user_agent,
+    AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, UserAgent,
 };
 
 /// Compares `now` with the actor `prior`. `upgrade_left`: the session's one browser update has not
@@ -19,7 +19,7 @@ pub fn compare(
 ) -> IdentityDiff {
     let address = compare_address(prior, now, neighbours);
     let explained = !address.is_different();
-    IdentityDiff { address, user_agent: compare_agent(prior, now, explained && upgrade_left) }
+    IdentityDiff { address, user_agent: compare_agent(prior, now, explained, upgrade_left) }
 }
 
 fn compare_address(
@@ -57,11 +57,12 @@ fn compare_address(
 fn compare_agent(
     prior: &ClientIdentity,
     now: &ClientIdentity,
-    upgrade_counts: bool,
+    address_explains: bool,
+    upgrade_left: bool,
 ) -> Comparison<AgentChange, AgentReason> {
     let (Some(a), Some(b)) = (&prior.user_agent, &now.user_agent) else { return Comparison::Unknown };
     if std::sync::Arc::ptr_eq(a, b) {
         return Comparison::Same;
     }
-    user_agent::compare(a, b, upgrade_counts)
+    UserAgent::compare(a, b, address_explains, upgrade_left)
 }

@@ -27,6 +27,7 @@ pub struct Fairness {
     /// (sessions, arrival of the oldest counted backwards, source): the last one gives way.
     weights: BTreeSet<(usize, std::cmp::Reverse<u64>, Source)>,
     arrivals: u64,
+    sessions: usize,
 }
 
 /// Bytes that the order of giving way costs per session, roughly.
@@ -36,13 +37,19 @@ impl Fairness {
     /// Empty; `seed` keys the hash of sources.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { queues: HashMap::with_hasher(FixedState::with_seed(seed)), weights: BTreeSet::new(), arrivals: 0 }
+        Self {
+            queues: HashMap::with_hasher(FixedState::with_seed(seed)),
+            weights: BTreeSet::new(),
+            arrivals: 0,
+            sessions: 0,
+        }
     }
 
     /// A session arrived, owned by the client at `address`.
     pub fn push(&mut self, address: Option<IpAddr>, session: TokenRef) {
         let source = source(address);
         self.arrivals += 1;
+        self.sessions += 1;
         let queue = self.queues.entry(source).or_default();
         if let Some((oldest, _)) = queue.front() {
             self.weights.remove(&(queue.len(), std::cmp::Reverse(*oldest), source));
@@ -53,11 +60,37 @@ impl Fairness {
         }
     }
 
+    /// Sessions in the order, the forgotten ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions == 0
+    }
+
+    /// Drops sessions that are gone for another reason.
+    pub fn retain(&mut self, mut alive: impl FnMut(TokenRef) -> bool) {
+        self.weights.clear();
+        self.queues.retain(|source, queue| {
+            queue.retain(|(_, session)| alive(*session));
+            if let Some((oldest, _)) = queue.front() {
+                self.weights.insert((queue.len(), std::cmp::Reverse(*oldest), *source));
+            }
+            !queue.is_empty()
+        });
+        self.sessions = self.weights.iter().map(|(sessions, _, _)| sessions).sum();
+    }
+
     /// The session that gives way next; it is forgotten here.
     pub fn pop(&mut self) -> Option<TokenRef> {
         let (_, _, source) = self.weights.pop_last()?;
         let queue = self.queues.get_mut(&source)?;
         let (_, session) = queue.pop_front()?;
+        self.sessions -= 1;
         match queue.front() {
             Some((oldest, _)) => {
                 self.weights.insert((queue.len(), std::cmp::Reverse(*oldest), source));
@@ -90,6 +123,17 @@ mod tests {
         assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(2)), Some(token(3)), Some(token(4))]);
         // Both own one now: the older session goes.
         assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(1)), Some(token(5)), None]);
+    }
+
+    #[test]
+    fn sessions_gone_otherwise_leave_the_order() {
+        let mut order = Fairness::new(7);
+        for n in 1..=4 {
+            order.push(Some(IpAddr::from([10, 0, 0, n % 2])), token(n));
+        }
+        order.retain(|session| session != token(1) && session != token(3));
+        assert_eq!(order.len(), 2);
+        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(2)), Some(token(4)), None]);
     }
 
     #[test]

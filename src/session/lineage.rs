@@ -50,6 +50,12 @@ impl Lineage {
         }
     }
 
+    /// Whether `id` is a session.
+    #[must_use]
+    pub fn is_session(&self, id: TokenRef) -> bool {
+        self.read(id, |_| ()).is_some()
+    }
+
     /// Puts a session under its id; the session that was there, if any, is returned.
     pub fn insert(&self, session: Box<Session>) -> Option<Box<Session>> {
         match self.entries.insert(session.id, Entry::Session(session)) {

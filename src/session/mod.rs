@@ -74,3 +74,8 @@ impl Default for SessionConfig {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! What does a sighting mean for its session? The one place where sessions are made, changed,
 //! judged ready and forgotten.
 
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::SessionConfig;
 use super::fairness::{self, Fairness};
@@ -21,8 +23,8 @@ use crate::token::{Issued, Outcome, OutcomeSighting, RequestView, TokenSighting,
 /// Bits from which a value is unique in the world; weaker ones are followed only once issued.
 const STRONG_BITS: u16 = 64;
 
-/// Sessions looked at per call of [`SessionTable::on_time`]: expiry is done in slices.
-const EXPIRY_SLICE: usize = 64;
+/// Time between two slices of expiry.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Plain counters of the session floor; the owner snapshots them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,12 +58,13 @@ pub struct SessionTable {
     key: DigestKey,
     lineage: Lineage,
     order: Fairness,
-    sweep: std::collections::VecDeque<TokenRef>,
+    sweep: VecDeque<TokenRef>,
     neighbours: Neighbours,
     pending: Pending,
     suspects: Suspects,
     counters: SessionCounters,
     now: Timestamp,
+    next_sweep: Timestamp,
 }
 
 impl SessionTable {
@@ -72,12 +75,13 @@ impl SessionTable {
             key: DigestKey::derive(installation, "actor"),
             lineage: Lineage::default(),
             order: Fairness::new(seed),
-            sweep: std::collections::VecDeque::new(),
+            sweep: VecDeque::new(),
             neighbours: Neighbours::new(config.neighbours, seed),
             pending: Pending::default(),
             suspects: Suspects::new(config.pending, seed),
             counters: SessionCounters::default(),
             now: Timestamp::MIN,
+            next_sweep: Timestamp::MIN,
             config,
         }
     }
@@ -119,14 +123,23 @@ impl SessionTable {
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
         self.now = self.now.max(now);
         self.pending.due(self.now, self.config.late_reply, out);
-        for _ in 0..EXPIRY_SLICE.min(self.sweep.len() / 1024 + 1) {
-            self.sweep_one();
+        if self.now >= self.next_sweep {
+            self.next_sweep = self.now.after(SWEEP_EVERY);
+            for _ in 0..self.sweep.len() / 256 + 16 {
+                self.sweep_one();
+            }
+            self.tidy();
         }
     }
 
     /// The end of the history: everything that waits is judged.
     pub fn drain(&mut self, out: &mut Vec<Arc<Observation>>) {
         self.pending.drain(self.now, out);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queue_lengths(&self) -> (usize, usize) {
+        (self.order.len(), self.sweep.len())
     }
 
     fn find(&self, sighting: &TokenSighting) -> Option<TokenRef> {
@@ -385,6 +398,20 @@ impl SessionTable {
         while self.counters.bytes > self.config.table_bytes {
             let Some(id) = self.order.pop() else { return };
             self.counters.evicted_memory += u64::from(self.forget(id));
+        }
+    }
+
+    /// Drops what is left in the queues of sessions that are gone.
+    fn tidy(&mut self) {
+        let most = 2 * usize::try_from(self.counters.tracked).unwrap_or(usize::MAX) + 1024;
+        // A value that was issued again after its end stands in them more than once.
+        let mut seen = HashSet::new();
+        if self.order.len() > most {
+            self.order.retain(|id| self.lineage.is_session(id) && seen.insert(id));
+        }
+        seen.clear();
+        if self.sweep.len() > most {
+            self.sweep.retain(|id| self.lineage.is_session(*id) && seen.insert(*id));
         }
     }
 
