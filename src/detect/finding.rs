@@ -5,6 +5,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::score::Score;
+use super::settings::DetectorSettings;
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::time::Timestamp;
 use crate::session::Observation;
@@ -65,6 +67,17 @@ impl Severity {
         }
     }
 
+    /// One step graver.
+    #[must_use]
+    pub const fn higher(self) -> Self {
+        match self {
+            Self::Informational => Self::Low,
+            Self::Low => Self::Medium,
+            Self::Medium => Self::High,
+            Self::High | Self::Critical => Self::Critical,
+        }
+    }
+
     /// One step milder.
     #[must_use]
     pub const fn lower(self) -> Self {
@@ -95,8 +108,14 @@ pub struct DetectorInfo {
     pub name: &'static str,
     /// One line for people: what it noticed.
     pub title: &'static str,
-    /// MITRE ATT&CK techniques and subtechniques.
-    pub techniques: &'static [&'static str],
+}
+
+impl Subject {
+    /// The suspect of an observation.
+    #[must_use]
+    pub fn suspect(observation: &Observation) -> Self {
+        Self::Suspect { session: observation.session.id, suspect: observation.subject.id }
+    }
 }
 
 /// What a finding is about: the key under which it is told once.
@@ -136,6 +155,8 @@ pub struct ExposureTotals {
 pub struct Finding {
     /// Who claims it.
     pub detector: &'static DetectorInfo,
+    /// MITRE ATT&CK techniques and subtechniques, as the rules give them: `T1550.004`.
+    pub tags: Arc<[Box<str>]>,
     /// What it is about.
     pub subject: Subject,
     /// How bad.
@@ -150,11 +171,30 @@ pub struct Finding {
     pub observation: Arc<Observation>,
 }
 
+impl Finding {
+    /// A claim about the suspect of an observation, with the severity of its score.
+    #[must_use]
+    pub fn of_suspect(
+        detector: &'static DetectorInfo,
+        settings: &DetectorSettings,
+        score: Score,
+        observation: &Arc<Observation>,
+    ) -> Self {
+        Self {
+            detector,
+            tags: Arc::clone(&settings.tags),
+            subject: Subject::suspect(observation),
+            severity: score.severity(),
+            score: score.points,
+            signals: score.signals,
+            totals: None,
+            observation: Arc::clone(observation),
+        }
+    }
+}
+
 /// A pure function with memory from observations to findings.
 pub trait Detector: Send {
-    /// What is fixed about it.
-    fn info(&self) -> &'static DetectorInfo;
-
     /// Judges one observation.
     fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>);
 

@@ -1,5 +1,81 @@
 //! Floor 7: is it an attack? Takes observations, gives scored findings.
+//!
+//! A detector is a pure function with memory, one file a family. A new one is its file, its entry
+//! in [`CATALOGUE`] and a line in [`Detectors::new`], and its rule in `rules/detectors.yaml`.
 
 pub mod finding;
+pub mod interleaved;
+pub mod new_client;
+pub mod plaintext;
+pub mod score;
+pub mod settings;
+pub mod tool_replay;
+
+use std::sync::Arc;
 
 pub use finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Signal, Subject};
+pub use score::Score;
+pub use settings::{Classes, DetectorSettings, Settings, SeverityRule, SignalName, Weights};
+
+use crate::base::time::Timestamp;
+use crate::session::Observation;
+
+/// Every detector there is, in the order of the ids.
+pub const CATALOGUE: [&DetectorInfo; 6] = [
+    &new_client::NEW_IP,
+    &new_client::NEW_USER_AGENT,
+    &new_client::NEW_CLIENT,
+    &interleaved::INTERLEAVED,
+    &tool_replay::TOOL_REPLAY,
+    &plaintext::PLAINTEXT,
+];
+
+/// The detectors that the rules enable.
+pub struct Detectors(Vec<Box<dyn Detector>>);
+
+impl Detectors {
+    /// With the rules' settings. `seed` keys the hashes of those that remember.
+    #[must_use]
+    pub fn new(settings: &Settings, seed: u64) -> Self {
+        fn boxed<D: Detector + 'static>(detector: Option<D>) -> Option<Box<dyn Detector>> {
+            detector.map(|d| Box::new(d) as Box<dyn Detector>)
+        }
+        let all = [
+            boxed(new_client::NewClient::new(settings)),
+            boxed(interleaved::Interleaved::new(settings)),
+            boxed(tool_replay::ToolReplay::new(settings)),
+            boxed(plaintext::Plaintext::new(settings, seed)),
+        ];
+        Self(all.into_iter().flatten().collect())
+    }
+
+    /// Lets each detector judge one observation.
+    pub fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
+        for detector in &mut self.0 {
+            detector.observe(observation, findings);
+        }
+    }
+
+    /// Time has passed; `now` is the highest capture time seen.
+    pub fn on_time(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {
+        for detector in &mut self.0 {
+            detector.on_time(now, findings);
+        }
+    }
+
+    /// The end of the history.
+    pub fn finish(&mut self, findings: &mut Vec<Finding>) {
+        for detector in &mut self.0 {
+            detector.finish(findings);
+        }
+    }
+}
+
+impl std::fmt::Debug for Detectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} detectors", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,17 @@
 //! Floor 1: what is in a frame? Takes a [`Frame`], gives a borrowed [`Segment`] or says why not.
 
+mod checksum;
+pub mod craft;
+pub mod fragment;
+mod ip;
+mod link;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
+pub use fragment::Fragment;
 pub use tcp::{Checksum, SeqNumber, TcpFlags, TcpOptions};
 
 /// The link type of a capture, by its number in the tcpdump.org LINKTYPE registry.
@@ -20,6 +28,10 @@ impl LinkType {
     pub const LOOP: Self = Self(108);
     /// Raw IP, version from the first nibble.
     pub const RAW: Self = Self(101);
+    /// Raw IP under the number that it has inside Linux and most BSDs (`DLT_RAW`); seen in files.
+    pub const RAW_BSD: Self = Self(12);
+    /// Raw IP under the number that it has inside OpenBSD; seen in files.
+    pub const RAW_OPENBSD: Self = Self(14);
     /// Linux cooked v1.
     pub const LINUX_SLL: Self = Self(113);
     /// Raw IPv4.
@@ -79,7 +91,9 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Payload bytes that the snap length cut off after `payload`.
     pub cut: u32,
-    /// What the checksum is computed over.
+    /// The IPv4 header, whose sum counts as well; empty for IPv6 and for reassembled datagrams.
+    pub(crate) ip_header: &'a [u8],
+    /// Header and payload as captured, over which the checksum is computed; empty when unknown.
     pub(crate) tcp_bytes: &'a [u8],
 }
 
@@ -89,9 +103,22 @@ pub enum Decoded<'a> {
     /// A whole TCP segment.
     Tcp(Segment<'a>),
     /// A fragment of an IP datagram (reassembly of datagrams is the flow floor's work).
-    Fragment,
+    Fragment(Fragment<'a>),
     /// Well-formed and not ours: UDP, ARP, ICMP, an unknown EtherType or IP protocol …
     NotTracked,
+}
+
+/// Peels link layer, VLAN tags, IP and TCP from a frame. Nothing is copied and nothing is believed:
+/// lengths that contradict the bytes end in an error, what the snap length cut off is counted in
+/// [`Segment::cut`], and bytes behind the IP datagram (Ethernet padding, trailers) are left out.
+///
+/// # Errors
+/// When a header is cut or broken; such a frame says nothing, and the next one may be decoded.
+pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
+    match link::peel(frame)? {
+        Some(packet) => ip::decode(&packet),
+        None => Ok(Decoded::NotTracked),
+    }
 }
 
 /// Where decoding stopped and why. The variants are the labels of `decode_errors_total{layer}`.

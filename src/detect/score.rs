@@ -1,0 +1,138 @@
+//! How sure are we? The sum of what differs, bounded by what is known to mislead.
+
+use super::finding::{Severity, Signal};
+use super::settings::{SignalName, Weights};
+use crate::identity::{AddressChange, Comparison};
+use crate::session::Observation;
+use crate::token::Outcome;
+
+/// Most that an address alone can reach while the move is one-way.
+const ONE_WAY_ADDRESS: u8 = 35;
+
+/// Most that an address alone can reach when two actors take turns: a person with two networks
+/// looks like that.
+const INTERLEAVED_ADDRESS: u8 = 64;
+
+/// Most that a suspect can reach whose every request was rejected.
+const ONLY_REJECTED: u8 = 35;
+
+/// A score with its reasons.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Score {
+    /// 0 to 100.
+    pub points: u8,
+    /// What it is made of.
+    pub signals: Vec<Signal>,
+}
+
+impl Score {
+    /// This score, at least in the band of `floor`.
+    #[must_use]
+    pub fn at_least(mut self, floor: Severity) -> Self {
+        self.points = self.points.max(band_start(floor));
+        self
+    }
+
+    /// The band of the points.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        Severity::of_score(self.points)
+    }
+}
+
+/// Fewest points of a severity.
+const fn band_start(severity: Severity) -> u8 {
+    match severity {
+        Severity::Informational => 0,
+        Severity::Low => 20,
+        Severity::Medium => 40,
+        Severity::High => 65,
+        Severity::Critical => 85,
+    }
+}
+
+/// The best that the server made of any request of the suspect.
+#[must_use]
+pub fn suspect_outcome(observation: &Observation) -> Outcome {
+    let suspect = &observation.subject;
+    if suspect.accepted > 0 {
+        Outcome::Accepted
+    } else if suspect.rejected > 0 && suspect.rejected >= suspect.requests {
+        Outcome::Rejected
+    } else {
+        Outcome::Unknown
+    }
+}
+
+/// The score of a suspect before any detector's floor.
+#[must_use]
+pub fn score(observation: &Observation, weights: &Weights) -> Score {
+    let mut signals = Vec::new();
+    let mut add = |name: SignalName, points: u8| {
+        if points > 0 {
+            signals.push(Signal { name: name.as_str(), points });
+        }
+    };
+    let Some(diff) = observation.diff else { return Score { points: 0, signals } };
+    match diff.address {
+        Comparison::Different(AddressChange::SameNetwork) => add(SignalName::Address, weights.of(SignalName::Address)),
+        Comparison::Different(AddressChange::OtherNetwork | AddressChange::OtherFamily) => {
+            add(SignalName::Network, weights.of(SignalName::Network));
+        }
+        Comparison::Same | Comparison::SameBecause(_) | Comparison::Unknown => {}
+    }
+    if let Comparison::Different(agent) = diff.user_agent {
+        // At one address another user agent is often another program of the same person.
+        let share = if diff.address.is_different() { 1 } else { 2 };
+        for (differs, name) in [
+            (agent.os, SignalName::UaOs),
+            (agent.family, SignalName::UaFamily),
+            (agent.tool, SignalName::Tool),
+            (agent.downgrade, SignalName::UaDowngrade),
+        ] {
+            if differs {
+                add(name, weights.of(name) / share);
+            }
+        }
+    }
+    if observation.interleaved.is_some() {
+        add(SignalName::Interleaved, weights.of(SignalName::Interleaved));
+    }
+    if observation.prior_live {
+        add(SignalName::PriorLive, weights.of(SignalName::PriorLive));
+    }
+    let mut points = signals.iter().fold(0u8, |sum, s| sum.saturating_add(s.points)).min(100);
+    if diff.address.is_different() && !diff.user_agent.is_different() {
+        let cap = if observation.interleaved.is_some() { INTERLEAVED_ADDRESS } else { ONE_WAY_ADDRESS };
+        points = points.min(cap);
+    }
+    if observation.session.adopted {
+        points /= 2;
+    }
+    if suspect_outcome(observation) == Outcome::Rejected {
+        points = points.min(ONLY_REJECTED);
+    }
+    Score { points, signals }
+}
+
+/// The severity of a detector that does not score, by what became of the suspect's requests.
+#[must_use]
+pub fn by_outcome(severity: Severity, outcome: Outcome) -> Severity {
+    match outcome {
+        Outcome::Accepted => severity,
+        Outcome::Unknown => severity.lower(),
+        Outcome::Rejected => severity.min(Severity::Low),
+    }
+}
+
+/// The points shown for a severity that was not scored: the middle of its band.
+#[must_use]
+pub const fn points_of(severity: Severity) -> u8 {
+    match severity {
+        Severity::Informational => 10,
+        Severity::Low => 30,
+        Severity::Medium => 50,
+        Severity::High => 75,
+        Severity::Critical => 95,
+    }
+}

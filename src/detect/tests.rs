@@ -1,0 +1,236 @@
+//! Sightings in, findings out.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::session::testing::{World, browser, client, curl, strong, with_mac};
+use crate::token::{Outcome, SeenToken, TokenClass};
+
+/// Settings as the built-in rules have them.
+fn settings() -> Settings {
+    use TokenClass::{Api, Basic, Bearer, Edge, Idp, Remember, Session};
+    let owned: Classes = [Session, Remember, Idp, Edge, Bearer].into_iter().collect();
+    let weights =
+        [(SignalName::Network, 20), (SignalName::Address, 10), (SignalName::UaOs, 35), (SignalName::UaFamily, 30)]
+            .into_iter()
+            .chain([
+                (SignalName::Tool, 40),
+                (SignalName::UaDowngrade, 15),
+                (SignalName::Interleaved, 40),
+                (SignalName::PriorLive, 10),
+            ])
+            .fold(Weights::default(), |mut weights, (name, points)| {
+                weights.set(name, points);
+                weights
+            });
+    let scored = DetectorSettings {
+        enabled: true,
+        classes: owned,
+        severity: SeverityRule::Score,
+        graver_classes: Classes::default(),
+        tags: Arc::from([]),
+    };
+    let detectors = CATALOGUE
+        .iter()
+        .map(|info| match info.id {
+            "TT-1004" => DetectorSettings { severity: SeverityRule::Fixed(Severity::Critical), ..scored.clone() },
+            "TT-2001" => DetectorSettings {
+                severity: SeverityRule::Fixed(Severity::Medium),
+                classes: owned.with(Api).with(Basic),
+                graver_classes: [Remember, Idp, Edge, Bearer].into_iter().collect(),
+                ..scored.clone()
+            },
+            _ => scored.clone(),
+        })
+        .collect();
+    Settings { detectors, weights }
+}
+
+/// A world whose observations go to the detectors.
+struct Judge {
+    world: World,
+    detectors: Detectors,
+}
+
+impl Judge {
+    fn new() -> Self {
+        Self { world: World::new(), detectors: Detectors::new(&settings(), 3) }
+    }
+
+    fn used(&mut self, by: &crate::identity::ClientIdentity, token: &SeenToken, outcome: Outcome) -> Vec<Finding> {
+        let seen = self.world.wait(5.0).exchange(by, token, outcome);
+        self.judged(&seen)
+    }
+
+    fn judged(&mut self, seen: &[Arc<Observation>]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for observation in seen {
+            self.detectors.observe(observation, &mut findings);
+        }
+        findings
+    }
+}
+
+/// (name, severity, score) of what was found beside exposure.
+fn claims(findings: &[Finding]) -> Vec<(&'static str, Severity, u8)> {
+    findings
+        .iter()
+        .filter(|f| matches!(f.subject, Subject::Suspect { .. }))
+        .map(|f| (f.detector.name, f.severity, f.score))
+        .collect()
+}
+
+fn victim() -> crate::identity::ClientIdentity {
+    client("198.51.100.7", &browser("firefox", "linux", 140))
+}
+
+#[test]
+fn a_stolen_cookie_in_curl_is_critical() {
+    let mut judge = Judge::new();
+    judge.world.issue(&victim(), &strong(1), None);
+    assert!(claims(&judge.used(&victim(), &strong(1), Outcome::Accepted)).is_empty());
+    let found = judge.used(&client("203.0.113.9", &curl()), &strong(1), Outcome::Accepted);
+    // network 20 + family 30 + tool 40
+    assert_eq!(
+        claims(&found),
+        [("token.new_client", Severity::Critical, 90), ("token.tool_replay", Severity::Critical, 90)]
+    );
+    // … and the owner's return adds 10.
+    let back = judge.used(&victim(), &strong(1), Outcome::Accepted);
+    assert_eq!(claims(&back)[0], ("token.new_client", Severity::Critical, 100));
+}
+
+#[test]
+fn the_floor_follows_the_outcome() {
+    for (outcome, severity) in
+        [(Outcome::Accepted, Severity::High), (Outcome::Unknown, Severity::Medium), (Outcome::Rejected, Severity::Low)]
+    {
+        let mut judge = Judge::new();
+        let owner = client("10.0.0.10", &browser("firefox", "linux", 140));
+        judge.world.issue(&owner, &strong(1), None);
+        judge.used(&owner, &strong(1), Outcome::Accepted);
+        // address 10 + family 30 = 40 by itself
+        let found = judge.used(&client("10.0.0.66", &browser("chrome", "linux", 119)), &strong(1), outcome);
+        assert_eq!(claims(&found)[0].0, "token.new_client");
+        assert_eq!(claims(&found)[0].1, severity);
+    }
+}
+
+#[test]
+fn a_one_way_move_is_low() {
+    let mut judge = Judge::new();
+    let agent = browser("safari", "ios", 18);
+    judge.world.issue(&client("198.51.100.7", &agent), &strong(1), None);
+    judge.used(&client("198.51.100.7", &agent), &strong(1), Outcome::Accepted);
+    for _ in 0..5 {
+        let found = judge.used(&client("203.0.113.9", &agent), &strong(1), Outcome::Accepted);
+        assert_eq!(claims(&found), [("token.new_ip", Severity::Low, 20)]);
+    }
+}
+
+#[test]
+fn a_copied_user_agent_is_caught_by_taking_turns_and_stays_medium() {
+    let mut judge = Judge::new();
+    let agent = browser("firefox", "linux", 140);
+    let (owner, thief) = (client("198.51.100.7", &agent), client("203.0.113.9", &agent));
+    judge.world.issue(&owner, &strong(1), None);
+    let mut all = Vec::new();
+    for by in [&owner, &thief, &owner, &thief] {
+        all.extend(claims(&judge.used(by, &strong(1), Outcome::Accepted)));
+    }
+    let turns: Vec<_> = all.iter().filter(|c| c.0 == "token.interleaved").collect();
+    assert_eq!(turns.len(), 1);
+    assert_eq!(turns[0].1, Severity::Medium);
+    assert!(all.iter().all(|c| c.1 <= Severity::Medium), "{all:?}");
+}
+
+#[test]
+fn taking_turns_with_other_software_is_critical() {
+    let mut judge = Judge::new();
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    judge.world.issue(&victim(), &strong(1), None);
+    let mut all = Vec::new();
+    for by in [&victim(), &thief, &victim(), &thief] {
+        all.extend(claims(&judge.used(by, &strong(1), Outcome::Accepted)));
+    }
+    assert!(all.iter().any(|c| (c.0, c.1) == ("token.interleaved", Severity::Critical)), "{all:?}");
+}
+
+#[test]
+fn another_agent_at_one_address_counts_half() {
+    let mut judge = Judge::new();
+    let agent = |family, os| client("198.51.100.7", &browser(family, os, 100));
+    judge.world.issue(&agent("firefox", "linux"), &strong(1), None);
+    judge.used(&agent("firefox", "linux"), &strong(1), Outcome::Accepted);
+    let found = judge.used(&agent("chrome", "windows"), &strong(1), Outcome::Accepted);
+    // (35 + 30) / 2, rounded down per signal
+    assert_eq!(claims(&found), [("token.new_user_agent", Severity::Low, 32)]);
+}
+
+#[test]
+fn explained_differences_are_informational() {
+    let mut judge = Judge::new();
+    let agent = browser("firefox", "linux", 140);
+    let at = |address| with_mac(client(address, &agent), 1);
+    judge.world.issue(&at("2001:db8:1::10"), &strong(1), None);
+    let found = judge.used(&at("2001:db8:1::77"), &strong(1), Outcome::Accepted);
+    assert_eq!(claims(&found), [("token.new_ip", Severity::Informational, 0)]);
+    let update = with_mac(client("2001:db8:1::10", &browser("firefox", "linux", 141)), 1);
+    let found = judge.used(&update, &strong(1), Outcome::Accepted);
+    assert_eq!(claims(&found), [("token.new_user_agent", Severity::Informational, 0)]);
+}
+
+#[test]
+fn an_adopted_owner_weighs_half() {
+    let mut judge = Judge::new();
+    judge.used(&victim(), &strong(1), Outcome::Unknown);
+    let found = judge.used(&client("203.0.113.9", &curl()), &strong(1), Outcome::Rejected);
+    // (20 + 30 + 40) / 2 = 45, only rejected: 35
+    assert_eq!(claims(&found)[0], ("token.new_client", Severity::Low, 35));
+    // Two accepted requests make the owner trusted.
+    let mut judge = Judge::new();
+    judge.used(&victim(), &strong(1), Outcome::Accepted);
+    judge.used(&victim(), &strong(1), Outcome::Accepted);
+    let found = judge.used(&client("203.0.113.9", &curl()), &strong(1), Outcome::Accepted);
+    assert_eq!(claims(&found)[0].1, Severity::Critical);
+}
+
+#[test]
+fn shared_keys_are_only_exposed() {
+    let key = SeenToken { class: TokenClass::Api, id: "x_api_key".into(), ..strong(1) };
+    let mut judge = Judge::new();
+    let mut all = Vec::new();
+    for n in 1..=8 {
+        all.extend(judge.used(&client(&format!("10.0.{n}.1"), &curl()), &key, Outcome::Accepted));
+    }
+    assert!(claims(&all).is_empty());
+    let totals = all.iter().filter_map(|f| f.totals).next_back().unwrap();
+    assert_eq!((totals.tokens, totals.clients, totals.requests), (1, 8, 8));
+    assert_eq!(all.len(), 4, "told at 1, 2, 4 and 8");
+}
+
+#[test]
+fn exposure_is_told_once_a_day_with_totals() {
+    let mut judge = Judge::new();
+    let mut told = Vec::new();
+    for n in 1..=5 {
+        told.extend(judge.used(&victim(), &strong(n), Outcome::Accepted));
+    }
+    judge.world.wait(86_400.0);
+    told.extend(judge.used(&victim(), &strong(1), Outcome::Accepted));
+    judge.detectors.finish(&mut told);
+    let totals: Vec<_> = told.iter().map(|f| f.totals.unwrap().requests).collect();
+    assert_eq!(totals, [1, 2, 4, 1, 5], "the last of the first day is told at the end");
+    assert!(told.iter().all(|f| f.severity == Severity::Medium));
+    let bearer = SeenToken { class: TokenClass::Bearer, id: "bearer".into(), ..strong(9) };
+    assert_eq!(judge.used(&victim(), &bearer, Outcome::Accepted)[0].severity, Severity::High);
+}
+
+#[test]
+fn a_detector_without_a_rule_does_not_run() {
+    let mut quiet = settings();
+    for detector in &mut quiet.detectors {
+        detector.enabled = false;
+    }
+    assert_eq!(format!("{:?}", Detectors::new(&quiet, 1)), "0 detectors");
+}

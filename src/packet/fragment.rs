@@ -1,0 +1,69 @@
+//! What does one fragment of an IP datagram say? All that a defragmenter needs, borrowed.
+
+use std::net::IpAddr;
+
+use super::checksum::{fold, sum};
+use super::ip::{self, Envelope};
+use super::{Checksum, DecodeError, Decoded, MacPair};
+use crate::base::net::Tenant;
+
+/// A fragment of an IPv4 (RFC 791 §3.2) or IPv6 (RFC 8200 §4.5) datagram. Fragments with equal
+/// `tenant`, `source`, `destination`, `id` and, for IPv4, `protocol` belong together.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// VLANs and tunnels it travelled in.
+    pub tenant: Tenant,
+    /// Sender.
+    pub source: IpAddr,
+    /// Receiver.
+    pub destination: IpAddr,
+    /// MAC addresses, where the link has them.
+    pub mac: Option<MacPair>,
+    /// IPv4 TTL or IPv6 hop limit.
+    pub ttl: u8,
+    /// Identification: 16 bits of IPv4, 32 bits of IPv6.
+    pub id: u32,
+    /// IPv4 protocol, or the next header behind the IPv6 fragment header: what the reassembled
+    /// payload begins with. IPv6 goes by that of the first fragment.
+    pub protocol: u8,
+    /// Where `payload` belongs in the datagram's payload, in bytes; a multiple of 8.
+    pub offset: u32,
+    /// More fragments follow. Those then have a length that is a multiple of 8, if they are honest.
+    pub more: bool,
+    /// The piece, as captured.
+    pub payload: &'a [u8],
+    /// Bytes of the piece that the snap length cut off after `payload`.
+    pub cut: u32,
+    /// The IPv4 header, for its sum; empty for IPv6.
+    pub(crate) ip_header: &'a [u8],
+}
+
+impl Fragment<'_> {
+    /// Whether the IPv4 header's checksum holds; hosts drop a fragment for it. IPv6 has none and is
+    /// `Valid`. The sums inside can be verified only on the reassembled datagram.
+    #[must_use]
+    pub fn header_checksum(&self) -> Checksum {
+        if self.ip_header.is_empty() || fold(sum(self.ip_header)) == u16::MAX {
+            Checksum::Valid
+        } else {
+            Checksum::Invalid
+        }
+    }
+
+    /// Decodes the whole datagram once its pieces are put together. `self` is the first fragment,
+    /// `payload` what all of them carried.
+    ///
+    /// # Errors
+    /// As [`super::decode`].
+    pub fn reassembled<'b>(&self, payload: &'b [u8]) -> Result<Decoded<'b>, DecodeError> {
+        let envelope = Envelope {
+            tenant: self.tenant,
+            mac: self.mac,
+            source: self.source,
+            destination: self.destination,
+            ttl: self.ttl,
+            header: &[],
+        };
+        ip::payload(&envelope, self.protocol, payload, 0)
+    }
+}

@@ -1,0 +1,68 @@
+//! Are two sightings the same client? Facet by facet, with reasons.
+
+use std::net::IpAddr;
+
+use super::neighbours::Neighbours;
+use crate::base::net::same_network;
+use crate::identity::{
+    AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, UserAgent,
+};
+
+/// Compares `now` with the actor `prior`. `upgrade_left`: the session's one browser update has not
+/// been used yet.
+#[must_use]
+pub fn compare(
+    prior: &ClientIdentity,
+    now: &ClientIdentity,
+    neighbours: &Neighbours,
+    upgrade_left: bool,
+) -> IdentityDiff {
+    let address = compare_address(prior, now, neighbours);
+    let explained = !address.is_different();
+    IdentityDiff { address, user_agent: compare_agent(prior, now, explained, upgrade_left) }
+}
+
+fn compare_address(
+    prior: &ClientIdentity,
+    now: &ClientIdentity,
+    neighbours: &Neighbours,
+) -> Comparison<AddressChange, AddressReason> {
+    let (Some(a), Some(b)) = (prior.address, now.address) else { return Comparison::Unknown };
+    if a == b {
+        return Comparison::Same;
+    }
+    let devices = match (prior.frame_mac, now.frame_mac) {
+        (Some(x), Some(y)) if neighbours.is_device(x) && neighbours.is_device(y) => Some((x, y)),
+        _ => None,
+    };
+    // Two devices on one segment, each with a MAC of its own: no reason can make them one client.
+    let two_devices = devices.is_some_and(|(x, y)| x != y);
+    let one_device = devices.is_some_and(|(x, y)| x == y);
+    match (a, b) {
+        (IpAddr::V6(_), IpAddr::V6(_)) if same_network(a, b) && !two_devices => {
+            Comparison::SameBecause(AddressReason::SameIpv6Network)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+            if one_device {
+                Comparison::SameBecause(AddressReason::DualStack)
+            } else {
+                Comparison::Different(AddressChange::OtherFamily)
+            }
+        }
+        _ if same_network(a, b) => Comparison::Different(AddressChange::SameNetwork),
+        _ => Comparison::Different(AddressChange::OtherNetwork),
+    }
+}
+
+fn compare_agent(
+    prior: &ClientIdentity,
+    now: &ClientIdentity,
+    address_explains: bool,
+    upgrade_left: bool,
+) -> Comparison<AgentChange, AgentReason> {
+    let (Some(a), Some(b)) = (&prior.user_agent, &now.user_agent) else { return Comparison::Unknown };
+    if std::sync::Arc::ptr_eq(a, b) {
+        return Comparison::Same;
+    }
+    UserAgent::compare(a, b, address_explains, upgrade_left)
+}

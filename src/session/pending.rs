@@ -1,0 +1,96 @@
+//! Which suspects wait for their server's reply? A verdict without the reply is weaker, so it waits
+//! a moment for it, in capture time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::observation::Observation;
+use crate::base::time::Timestamp;
+use crate::token::RequestId;
+
+#[derive(Debug)]
+struct Waiting {
+    observation: Observation,
+    judged: bool,
+}
+
+/// Observations whose request has no reply yet, bounded; in the order of their arrival.
+#[derive(Debug, Default)]
+pub struct Pending {
+    waiting: BTreeMap<RequestId, Vec<Waiting>>,
+    deadlines: VecDeque<(Timestamp, RequestId)>,
+    expiries: VecDeque<(Timestamp, RequestId)>,
+}
+
+impl Pending {
+    /// Requests that wait, the judged ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Lets an observation wait until `deadline`.
+    pub fn push(&mut self, observation: Observation, deadline: Timestamp) {
+        let id = observation.request.id;
+        let waiting = self.waiting.entry(id).or_default();
+        if waiting.is_empty() {
+            self.deadlines.push_back((deadline, id));
+        }
+        waiting.push(Waiting { observation, judged: false });
+    }
+
+    /// The reply to a request has come: whatever waits for it, each with whether it has been judged without.
+    pub fn answered(&mut self, id: RequestId) -> Vec<(Observation, bool)> {
+        self.waiting.remove(&id).into_iter().flatten().map(|w| (w.observation, w.judged)).collect()
+    }
+
+    /// Observations whose deadline is at or before `now`; they stay known until `expiry` after it, in
+    /// case the reply comes late.
+    pub fn due(&mut self, now: Timestamp, late: std::time::Duration, out: &mut Vec<Arc<Observation>>) {
+        while let Some((deadline, id)) = self.deadlines.front().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_front();
+            self.judge(id, now, out);
+            if self.waiting.contains_key(&id) {
+                self.expiries.push_back((deadline.after(late), id));
+            }
+        }
+        while let Some((expiry, id)) = self.expiries.front().copied()
+            && expiry <= now
+        {
+            self.expiries.pop_front();
+            self.waiting.remove(&id);
+        }
+    }
+
+    /// Makes room: the request that has waited longest is judged now and forgotten.
+    pub fn shed(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+        if let Some((_, id)) = self.expiries.pop_front().or_else(|| self.deadlines.pop_front()) {
+            self.judge(id, now, out);
+            self.waiting.remove(&id);
+        }
+    }
+
+    /// The end: everything that still waits is judged.
+    pub fn drain(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+        while let Some((_, id)) = self.deadlines.pop_front() {
+            self.judge(id, now, out);
+        }
+        self.waiting.clear();
+        self.expiries.clear();
+    }
+
+    fn judge(&mut self, id: RequestId, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+        for waiting in self.waiting.get_mut(&id).into_iter().flatten().filter(|w| !w.judged) {
+            waiting.judged = true;
+            out.push(Arc::new(Observation { now, ..waiting.observation.clone() }));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What did a suspect last do? Kept so that the owner's return can be told with the suspect's own
+//! request as evidence.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use super::observation::Observation;
+use crate::base::ids::Digest16;
+use crate::token::{Outcome, RequestView, SeenToken};
+
+/// The last request of a suspect.
+#[derive(Clone, Debug)]
+pub struct LastRequest {
+    /// The token it presented.
+    pub token: SeenToken,
+    /// The request.
+    pub request: Arc<RequestView>,
+    /// It travelled in cleartext.
+    pub plaintext: bool,
+    /// What the server made of it.
+    pub outcome: Outcome,
+    /// Status code of the reply, when seen.
+    pub status: Option<u16>,
+}
+
+/// Last requests by suspect, bounded; the suspect noted longest ago is forgotten first.
+#[derive(Debug)]
+pub struct Suspects {
+    last: HashMap<Digest16, LastRequest, FixedState>,
+    order: VecDeque<Digest16>,
+    limit: usize,
+}
+
+impl Suspects {
+    /// Room for `limit` suspects; `seed` keys the hash.
+    #[must_use]
+    pub fn new(limit: usize, seed: u64) -> Self {
+        Self { last: HashMap::with_hasher(FixedState::with_seed(seed)), order: VecDeque::new(), limit: limit.max(1) }
+    }
+
+    /// Remembers the request of a suspect's observation.
+    pub fn note(&mut self, observation: &Observation) {
+        let suspect = observation.subject.id;
+        let last = LastRequest {
+            token: observation.token.clone(),
+            request: Arc::clone(&observation.request),
+            plaintext: observation.plaintext,
+            outcome: observation.outcome,
+            status: observation.status,
+        };
+        if self.last.insert(suspect, last).is_none() {
+            self.order.push_back(suspect);
+            if self.order.len() > self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.last.remove(&oldest);
+            }
+        }
+    }
+
+    /// Its last request, while remembered.
+    #[must_use]
+    pub fn last(&self, suspect: Digest16) -> Option<&LastRequest> {
+        self.last.get(&suspect)
+    }
+}

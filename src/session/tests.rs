@@ -1,0 +1,304 @@
+//! Sightings in, observations out.
+
+use super::testing::{World, browser, client, strong, weak, with_mac};
+use super::{Observation, SessionConfig, Trigger};
+use crate::identity::{AddressChange, AddressReason, AgentReason, Comparison};
+use crate::token::Outcome;
+use std::sync::Arc;
+
+fn suspects(seen: &[Arc<Observation>]) -> Vec<&Observation> {
+    seen.iter().map(AsRef::as_ref).filter(|o| o.diff.is_some_and(|d| d.is_distinct())).collect()
+}
+
+#[test]
+fn the_owner_raises_nothing() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    for _ in 0..5 {
+        let seen = world.wait(1.0).used(&owner, &strong(1));
+        assert!(seen.iter().all(|o| o.diff.is_none()), "{seen:?}");
+    }
+    assert_eq!(world.table.counters().tracked, 1);
+}
+
+#[test]
+fn another_client_is_a_suspect_judged_with_its_reply() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    world.issue(&owner, &strong(1), None);
+    world.wait(1.0).used(&owner, &strong(1));
+    let (request, at_once) = world.wait(5.0).present(&thief, &strong(1));
+    assert!(at_once.is_empty(), "it waits for the reply");
+    let seen = world.wait(0.1).reply(&request, strong(1).token, Outcome::Accepted);
+    let found = suspects(&seen);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].outcome, Outcome::Accepted);
+    assert_eq!(found[0].status, Some(200));
+    assert_eq!(found[0].diff.unwrap().address, Comparison::Different(AddressChange::OtherNetwork));
+    assert!(found[0].diff.unwrap().user_agent.is_different());
+    assert_eq!(found[0].prior.as_ref().unwrap().client.address, owner.address);
+    assert!(!found[0].session.adopted);
+}
+
+#[test]
+fn without_a_reply_it_is_judged_after_half_a_second_and_updated_later() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    world.issue(&owner, &strong(1), None);
+    let (request, _) = world.present(&thief, &strong(1));
+    let mut seen = Vec::new();
+    world.wait(0.4);
+    world.table.on_time(world.now(), &mut seen);
+    assert!(seen.is_empty());
+    world.wait(0.2);
+    world.table.on_time(world.now(), &mut seen);
+    assert_eq!(suspects(&seen)[0].outcome, Outcome::Unknown);
+    let late = world.wait(3.0).reply(&request, strong(1).token, Outcome::Accepted);
+    assert_eq!(late[0].trigger, Trigger::LateOutcome);
+    assert_eq!(late[0].outcome, Outcome::Accepted);
+}
+
+#[test]
+fn the_end_judges_whoever_waits() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    world.present(&client("203.0.113.9", &browser("chrome", "windows", 119)), &strong(1));
+    let mut seen = Vec::new();
+    world.table.drain(&mut seen);
+    assert_eq!(suspects(&seen).len(), 1);
+    world.table.drain(&mut seen);
+    assert_eq!(seen.len(), 1, "nothing is told twice");
+}
+
+#[test]
+fn privacy_addresses_and_dual_stack_are_explained() {
+    let agent = browser("firefox", "linux", 140);
+    let mut world = World::new();
+    let v6 = with_mac(client("2001:db8:1::10", &agent), 1);
+    world.issue(&v6, &strong(1), None);
+    let seen = world.wait(1.0).used(&with_mac(client("2001:db8:1::99", &agent), 1), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().address, Comparison::SameBecause(AddressReason::SameIpv6Network));
+    let seen = world.wait(1.0).used(&with_mac(client("10.0.0.10", &agent), 1), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().address, Comparison::SameBecause(AddressReason::DualStack));
+    // Known addresses of the same actor are no news.
+    for address in ["2001:db8:1::10", "10.0.0.10", "2001:db8:1::99"] {
+        assert!(world.wait(1.0).used(&with_mac(client(address, &agent), 1), &strong(1))[0].diff.is_none());
+    }
+}
+
+#[test]
+fn two_devices_of_one_ipv6_network_are_two() {
+    let agent = browser("firefox", "linux", 140);
+    let mut world = World::new();
+    world.issue(&with_mac(client("2001:db8:1::10", &agent), 1), &strong(1), None);
+    let seen = world.used(&with_mac(client("2001:db8:1::66", &agent), 2), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().address, Comparison::Different(AddressChange::SameNetwork));
+}
+
+#[test]
+fn a_browser_update_counts_once_and_not_backwards() {
+    let mut world = World::new();
+    let (old, new) = (browser("chrome", "linux", 119), browser("chrome", "linux", 120));
+    world.issue(&client("10.0.0.10", &old), &strong(1), None);
+    let seen = world.wait(1.0).used(&client("10.0.0.10", &new), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().user_agent, Comparison::SameBecause(AgentReason::Upgrade));
+    assert!(world.wait(1.0).used(&client("10.0.0.10", &new), &strong(1))[0].diff.is_none());
+    let back = world.wait(1.0).used(&client("10.0.0.10", &old), &strong(1));
+    assert!(matches!(back[0].diff.unwrap().user_agent, Comparison::Different(change) if change.downgrade));
+}
+
+#[test]
+fn turns_make_an_interleaving() {
+    let agent = browser("firefox", "linux", 140);
+    let (owner, thief) = (client("198.51.100.7", &agent), client("203.0.113.9", &agent));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    let mut told = Vec::new();
+    for by in [&owner, &thief, &owner, &thief] {
+        told.extend(world.wait(30.0).used(by, &strong(1)).into_iter().map(|o| o.interleaved.is_some()));
+    }
+    assert_eq!(told.iter().filter(|t| **t).count(), 1, "{told:?}");
+    assert_eq!(told.last(), Some(&true));
+}
+
+#[test]
+fn slow_turns_make_none() {
+    let agent = browser("firefox", "linux", 140);
+    let (owner, thief) = (client("198.51.100.7", &agent), client("203.0.113.9", &agent));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    for by in [&owner, &thief, &owner, &thief, &owner] {
+        assert!(world.wait(121.0).used(by, &strong(1)).iter().all(|o| o.interleaved.is_none()));
+    }
+}
+
+#[test]
+fn the_owners_return_is_told_once() {
+    let (owner, thief) = (
+        client("198.51.100.7", &browser("firefox", "linux", 140)),
+        client("203.0.113.9", &browser("chrome", "windows", 119)),
+    );
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    world.used(&owner, &strong(1));
+    world.wait(10.0).used(&thief, &strong(1));
+    let returned = world.wait(10.0).used(&owner, &strong(1));
+    assert_eq!(returned[0].trigger, Trigger::OwnerReturned);
+    assert!(returned[0].prior_live);
+    assert_eq!(returned[0].request.client.address, thief.address, "the evidence is the suspect's request");
+    assert!(world.wait(1.0).used(&owner, &strong(1)).iter().all(|o| o.trigger != Trigger::OwnerReturned));
+}
+
+#[test]
+fn rotated_values_lead_to_one_session() {
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    for n in 1..=40u8 {
+        world.wait(1.0).used(&owner, &strong(n));
+        world.issue(&owner, &strong(n + 1), Some(&strong(n)));
+    }
+    assert_eq!(world.table.counters().tracked, 1);
+    let seen = world.used(&thief, &strong(41));
+    assert_eq!(suspects(&seen)[0].session.lineage, 40);
+    let seen = world.used(&thief, &strong(35));
+    assert_eq!(suspects(&seen).len(), 1, "a recently rotated value still has its victim");
+}
+
+#[test]
+fn a_strangers_server_cannot_end_or_reissue_a_session() {
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    world.used(&owner, &strong(1));
+    let home = world.server;
+    world.server = "192.0.2.99".parse().unwrap();
+    world.delete(&thief, &strong(1));
+    world.issue(&thief, &strong(1), None);
+    world.server = home;
+    let seen = world.used(&thief, &strong(1));
+    assert_eq!(suspects(&seen)[0].prior.as_ref().unwrap().client.address, owner.address);
+    assert!(!suspects(&seen)[0].session.ended);
+}
+
+#[test]
+fn after_its_end_a_value_may_be_issued_again() {
+    let one = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let two = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.issue(&one, &strong(1), None);
+    world.delete(&one, &strong(1));
+    world.issue(&two, &strong(1), None);
+    assert!(suspects(&world.used(&two, &strong(1))).is_empty());
+    assert_eq!(world.table.counters().tracked, 1);
+}
+
+#[test]
+fn weak_values_are_followed_only_when_issued() {
+    let one = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let two = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.used(&one, &weak(1));
+    assert!(suspects(&world.used(&two, &weak(1))).is_empty());
+    assert!(world.table.counters().weak_unissued > 0);
+    world.issue(&one, &weak(1), None);
+    let mut elsewhere = weak(9);
+    elsewhere.by_address = weak(1).by_address;
+    assert_eq!(suspects(&world.used(&two, &elsewhere)).len(), 1, "found by the server's address");
+}
+
+#[test]
+fn a_flood_pushes_out_its_own_sessions_only() {
+    let mut world = World::with(SessionConfig { table_bytes: 200_000, ..SessionConfig::default() });
+    let agent = browser("firefox", "linux", 140);
+    let owner = client("198.51.100.7", &agent);
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    world.issue(&owner, &strong(1), None);
+    world.used(&owner, &strong(1));
+    for n in 0..20_000u32 {
+        let mut token = strong(0);
+        token.token.0[..4].copy_from_slice(&n.to_le_bytes());
+        token.token.0[8] = 0xff;
+        world.wait(0.001).present(&thief, &token);
+    }
+    let counters = world.table.counters();
+    assert!(counters.bytes <= 200_000 && counters.evicted_memory > 10_000, "{counters:?}");
+    let seen = world.used(&thief, &strong(1));
+    assert_eq!(suspects(&seen)[0].prior.as_ref().unwrap().client.address, owner.address);
+}
+
+#[test]
+fn a_crowd_of_suspects_never_pushes_out_the_owner() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    for n in 0..100u8 {
+        let thief = client(&format!("203.0.113.{n}"), &browser("chrome", "windows", 119));
+        let seen = world.wait(200.0).used(&thief, &strong(1));
+        assert_eq!(suspects(&seen)[0].prior.as_ref().unwrap().client.address, owner.address);
+    }
+    assert!(world.table.counters().binding_limit_hits > 0);
+}
+
+#[test]
+fn an_idle_session_keeps_its_victim_until_retention_ends() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    let mut out = Vec::new();
+    world.wait(12.0 * 3600.0);
+    world.table.on_time(world.now(), &mut out);
+    let seen = world.used(&client("203.0.113.9", &browser("chrome", "windows", 119)), &strong(1));
+    assert_eq!(suspects(&seen).len(), 1);
+    world.wait(31.0 * 86_400.0);
+    for _ in 0..10 {
+        world.table.on_time(world.now(), &mut out);
+    }
+    let counters = world.table.counters();
+    assert_eq!((counters.tracked, counters.evicted_retention), (0, 1));
+    assert_eq!(counters.bytes, 0, "memory is accounted to the byte");
+}
+
+#[test]
+fn time_backwards_expires_nothing() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    let seen = world.wait(-3600.0).used(&client("203.0.113.9", &browser("chrome", "windows", 119)), &strong(1));
+    assert_eq!(suspects(&seen).len(), 1);
+}
+
+#[test]
+fn a_session_survives_serialisation() {
+    let key = crate::base::ids::DigestKey::derive(&[7; 32], "actor");
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let session = super::session::Session::new(
+        strong(1).token,
+        crate::token::TokenClass::Session,
+        &owner,
+        crate::base::time::Timestamp(5),
+        &key,
+    );
+    let text = serde_json::to_string(&session).unwrap();
+    let back: super::session::Session = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), text);
+}
+
+#[test]
+fn queues_do_not_outgrow_the_sessions() {
+    let mut world = World::new();
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    for _ in 0..20_000 {
+        world.issue(&owner, &strong(1), None);
+        world.delete(&owner, &strong(1));
+        world.wait(1.0);
+    }
+    let (order, sweep) = world.table.queue_lengths();
+    assert!(order <= 1100 && sweep <= 1100, "{order} {sweep}");
+}
