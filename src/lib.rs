@@ -44,6 +44,8 @@ pub mod session;
 pub mod token;
 
 #[cfg(feature = "daemon")]
+pub mod cli;
+#[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod engine;

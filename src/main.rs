@@ -1,3 +1,10 @@
 //! The `tokentrail` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    tokentrail::cli::main(std::env::args_os())
+}

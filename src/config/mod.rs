@@ -54,6 +54,13 @@ pub fn path(given: Option<PathBuf>) -> Option<PathBuf> {
     given.or_else(|| std::env::var("TOKENTRAIL_CONFIG").ok().filter(|path| !path.is_empty()).map(PathBuf::from))
 }
 
+/// Whether the environment asks for no colours (no-color.org): `NO_COLOR` is set and not empty.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "this is the floor that reads the environment")]
+pub fn no_color() -> bool {
+    std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty())
+}
+
 /// Defaults, then `file`, then each `KEY=VALUE` of `settings` in order.
 ///
 /// # Errors
