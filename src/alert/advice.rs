@@ -69,7 +69,13 @@ pub fn of(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     // A stolen token that travelled in cleartext was most likely read on the way.
     let on_the_way: &[Step] =
         if seen.plaintext && detector.id.starts_with("TT-1") { &[Https, LeaveNetwork] } else { &[] };
-    steps.iter().chain(on_the_way).filter_map(|step| sentence(*step, seen)).collect()
+    let mut sentences = Vec::new();
+    for said in steps.iter().chain(on_the_way).filter_map(|step| sentence(*step, seen)) {
+        if !sentences.contains(&said) {
+            sentences.push(said);
+        }
+    }
+    sentences
 }
 
 fn sentence(step: Step, seen: &Observation) -> Option<String> {
@@ -116,4 +122,54 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
             seen.request.source.ip, seen.request.destination.ip
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{detector, stolen_session};
+    use super::*;
+
+    fn advice(id: &'static str, change: impl FnOnce(&mut Observation)) -> Vec<String> {
+        let mut seen = stolen_session();
+        change(&mut seen);
+        of(&DetectorInfo { id, ..*detector("TT-1003") }, &seen)
+    }
+
+    #[test]
+    fn every_detector_has_a_next_step_for_every_class() {
+        let families = [("TT-1", 15), ("TT-2", 10), ("TT-3", 11), ("TT-4", 12)];
+        for id in families.iter().flat_map(|(family, last)| (1..=*last).map(move |n| format!("{family}{n:03}"))) {
+            let id: &'static str = id.leak();
+            for class in TokenClass::ALL {
+                let steps = advice(id, |seen| seen.token.class = class);
+                assert!(!steps.is_empty(), "{id}");
+                let mut distinct = steps.clone();
+                distinct.sort();
+                distinct.dedup();
+                assert_eq!(distinct.len(), steps.len(), "{id} {class:?} repeats itself: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_names_the_service_the_cookie_and_the_suspect() {
+        let steps = advice("TT-1003", |_| ());
+        assert_eq!(steps[0], "Revoke this session of shop.test (log the user out) and let the owner log in again.");
+        assert!(steps[1].contains("203.0.113.9"));
+        let steps = advice("TT-2001", |_| ());
+        assert!(steps[0].contains("HTTPS only") && steps[0].ends_with("set the Secure flag on PHPSESSID."));
+    }
+
+    #[test]
+    fn it_fits_what_the_token_is() {
+        let bearer = |seen: &mut Observation| {
+            (seen.token.class, seen.token.carrier) = (TokenClass::Bearer, Carrier::Header);
+        };
+        assert_eq!(advice("TT-1003", bearer)[0], "Revoke this bearer token of shop.test and issue a new one.");
+        assert!(!advice("TT-2001", bearer).iter().any(|step| step.contains("cookie") || step.contains("flag")));
+        let steps = advice("TT-1003", |seen| seen.token.class = TokenClass::Basic);
+        assert!(steps[0].starts_with("Change the password of this account at shop.test"));
+        let decrypted = advice("TT-1003", |seen| seen.plaintext = false);
+        assert!(!decrypted.iter().any(|step| step.contains("HTTPS")), "{decrypted:?}");
+    }
 }

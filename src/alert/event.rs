@@ -189,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_without_host_names_no_domain() {
+        let mut transaction = testing::transaction();
+        if let Some(http) = &mut std::sync::Arc::make_mut(&mut transaction.request).http {
+            (http.host, http.query) = ("".into(), None);
+        }
+        let value: serde_json::Value = serde_json::from_str(&line(&transaction, &testing::sensor())).unwrap();
+        testing::validate(&schema_event(), &value);
+        assert_eq!(value["url"], serde_json::json!({"path": "/account/email"}));
+    }
+
+    #[test]
     fn a_thousand_tokens_are_cut_and_counted() {
         let mut transaction = testing::transaction();
         transaction.tokens = std::iter::repeat_n(transaction.tokens[0].clone(), 1_024).collect();

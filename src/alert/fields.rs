@@ -109,7 +109,6 @@ pub struct Network {
 pub struct Url<'a> {
     /// Host without port; absent when the request names none.
     #[serde(skip_serializing_if = "str::is_empty")]
-    #[schemars(default)]
     domain: Cow<'a, str>,
     /// Path.
     path: Cow<'a, str>,

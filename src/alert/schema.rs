@@ -39,16 +39,39 @@ fn of<T: JsonSchema>(title: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::{ecs, event, testing};
     use super::*;
+    use crate::detect::Severity;
 
     #[test]
-    fn schemas_are_schemas_and_refuse_other_lines() {
+    fn they_are_draft_2020_12() {
         for schema in [schema_alert(), schema_event()] {
             assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
             assert!(jsonschema::draft202012::meta::is_valid(&schema));
+        }
+    }
+
+    #[test]
+    fn a_changed_line_is_refused() {
+        let sensor = testing::sensor();
+        let alert = testing::alert(testing::finding("TT-1003", Severity::High, testing::stolen_session()));
+        let alert: Value = serde_json::from_str(&ecs::line(&alert, &sensor)).unwrap();
+        let event: Value = serde_json::from_str(&event::line(&testing::transaction(), &sensor)).unwrap();
+        for (schema, line, path, wrong) in [
+            (schema_alert(), &alert, "/event/dataset", json!("tokentrail.http")),
+            (schema_alert(), &alert, "/event/id", json!("7f3a")),
+            (schema_alert(), &alert, "/tokentrail/severity", json!("awful")),
+            (schema_alert(), &alert, "/tokentrail", json!({})),
+            (schema_event(), &event, "/event/dataset", json!("tokentrail.summary")),
+            (schema_event(), &event, "/tokentrail/tokens/0/direction", json!("sideways")),
+        ] {
             let validator = jsonschema::validator_for(&schema).unwrap();
-            assert!(!validator.is_valid(&serde_json::json!({})));
-            assert!(!validator.is_valid(&serde_json::json!({"event": {"dataset": "other"}})));
+            assert!(validator.is_valid(line));
+            let mut changed = line.clone();
+            *changed.pointer_mut(path).unwrap() = wrong;
+            assert!(!validator.is_valid(&changed), "{path}");
         }
     }
 }

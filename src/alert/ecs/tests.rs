@@ -159,6 +159,12 @@ fn at_one_address_the_programs_tell_the_two_apart() {
     );
 }
 
+#[test]
+fn taking_turns_is_said_so() {
+    let value = told(finding("TT-1004", Severity::Critical, stolen_session()));
+    assert_eq!(value["message"], "session token PHPSESSID of shop.test, used in turns by 198.51.100.7 and 203.0.113.9");
+}
+
 /// An observation with this text wherever the wire could put one.
 fn said_everywhere(text: &str) -> Observation {
     let mut seen = stolen_session();

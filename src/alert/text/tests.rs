@@ -16,7 +16,7 @@ fn a_reader_finds_who_what_why_and_what_to_do() {
     assert!(address.find("198.51.100.7").unwrap() < address.find("203.0.113.9").unwrap(), "{address}");
     let heads = line("victim");
     assert_eq!(heads.find("suspect"), address.find("203.0.113.9"), "side by side");
-    assert!(line("request").contains("POST shop.test/account/email?to=‹…›, accepted (200)"));
+    assert!(line("request ").contains("POST shop.test/account/email?to=‹…›, accepted (200)"));
     assert!(line("why").contains("other network +20"));
     assert!(line("what to do").contains("1. Revoke this session of shop.test"));
     assert!(text.contains("Firefox/140.0"), "a long user agent is folded, not cut");
