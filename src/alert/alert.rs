@@ -73,6 +73,8 @@ pub struct Alert {
     pub count: u64,
     /// Who claims it.
     pub detector: &'static DetectorInfo,
+    /// MITRE ATT&CK techniques and subtechniques: `T1550.004`.
+    pub tags: Arc<[Box<str>]>,
     /// How bad.
     pub severity: Severity,
     /// 0 to 100.
@@ -85,7 +87,7 @@ pub struct Alert {
     pub totals: Option<ExposureTotals>,
     /// First use by the suspect; of an exposure: when it was first found.
     pub first: Timestamp,
-    /// Latest use that the alert stands for.
+    /// Latest use by the suspect; of an exposure: when it was last found.
     pub last: Timestamp,
     /// What happened, in one sentence.
     pub message: String,
@@ -118,6 +120,7 @@ impl Alert {
             status,
             count,
             detector: finding.detector,
+            tags: Arc::clone(&finding.tags),
             severity: finding.severity,
             score: finding.score,
             signals: finding.signals.clone(),

@@ -123,7 +123,7 @@ impl AlertDesk {
         }
 
         let (severity, detector) = (finding.severity, finding.detector.id);
-        let (entry, incident, forgot) = self.ledger.absorb(id, incident_id, rank, finding);
+        let (entry, incident, forgot) = self.ledger.absorb(id, incident_id, rank, finding, now);
         self.counters.dedup_limit_hits += u64::from(forgot);
         if entry.counted.is_none_or(|counted| severity > counted) {
             *self.counters.alerts.entry((detector, severity)).or_default() += 1;

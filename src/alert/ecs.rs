@@ -37,7 +37,7 @@ pub struct EcsAlert<'a> {
     message: Cow<'a, str>,
     rule: Rule,
     #[serde(skip_serializing_if = "Option::is_none")]
-    threat: Option<Threat>,
+    threat: Option<Threat<'a>>,
     #[serde(flatten)]
     request: Request<'a>,
     observer: Observer<'a>,
@@ -60,9 +60,9 @@ struct Event<'a> {
     severity: u8,
     /// The score, 0 to 100.
     risk_score: u8,
-    /// First use by the suspect.
+    /// First use by the suspect; of an exposure: when it was first found.
     start: Time,
-    /// Latest use that the alert stands for.
+    /// Latest use by the suspect; of an exposure: when it was last found.
     end: Time,
     module: Module,
     dataset: Dataset,
@@ -120,30 +120,32 @@ struct Rule {
 
 /// `threat`: MITRE ATT&CK.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Threat {
+struct Threat<'a> {
     framework: &'static str,
-    technique: Technique,
+    technique: Technique<'a>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Technique {
+struct Technique<'a> {
     /// `T1550`.
-    id: Vec<&'static str>,
+    id: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subtechnique: Option<Subtechnique>,
+    subtechnique: Option<Subtechnique<'a>>,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Subtechnique {
+struct Subtechnique<'a> {
     /// `T1550.004`.
-    id: Vec<&'static str>,
+    id: Vec<&'a str>,
 }
 
-impl Threat {
-    fn new(ids: &[&'static str]) -> Option<Self> {
-        let mut id: Vec<_> = ids.iter().map(|id| id.split_once('.').map_or(*id, |(technique, _)| technique)).collect();
+impl<'a> Threat<'a> {
+    /// From tags like `T1539` and `T1550.004`; the latter names a technique as well.
+    fn new(tags: &'a [Box<str>]) -> Option<Self> {
+        let mut id: Vec<_> = tags.iter().map(|tag| tag.split_once('.').map_or(&**tag, |(id, _)| id)).collect();
+        id.sort_unstable();
         id.dedup();
-        let subs: Vec<_> = ids.iter().copied().filter(|id| id.contains('.')).collect();
+        let subs: Vec<_> = tags.iter().map(|tag| &**tag).filter(|tag| tag.contains('.')).collect();
         let subtechnique = (!subs.is_empty()).then_some(Subtechnique { id: subs });
         (!id.is_empty()).then_some(Self { framework: "MITRE ATT&CK", technique: Technique { id, subtechnique } })
     }
@@ -343,7 +345,7 @@ impl<'a> EcsAlert<'a> {
             },
             message: fit.text(&alert.message),
             rule: Rule { id: alert.detector.id, name: alert.detector.name, version: "1", ruleset: "builtin" },
-            threat: Threat::new(alert.detector.techniques),
+            threat: Threat::new(&alert.tags),
             request: Request::new(&seen.request, seen.status, fit),
             observer: Observer::new(sensor, fit),
             related: Related { ip },

@@ -29,17 +29,16 @@ pub(crate) fn sensor() -> Sensor {
 
 /// A detector with this id.
 pub(crate) fn detector(id: &str) -> &'static DetectorInfo {
-    const fn info(id: &'static str, name: &'static str, techniques: &'static [&'static str]) -> DetectorInfo {
-        DetectorInfo { id, name, title: "a token is used by someone else", techniques }
+    const fn info(id: &'static str, name: &'static str) -> DetectorInfo {
+        DetectorInfo { id, name, title: "A token is used by someone else" }
     }
-    static KNOWN: [DetectorInfo; 7] = [
-        info("TT-1001", "token.new_ip", &["T1539", "T1550.004"]),
-        info("TT-1002", "token.new_user_agent", &["T1550.004"]),
-        info("TT-1003", "token.new_client", &["T1550.004"]),
-        info("TT-1004", "token.interleaved", &["T1550.004", "T1185"]),
-        info("TT-1008", "token.fingerprint_shift", &[]),
-        info("TT-2001", "token.plaintext", &["T1040"]),
-        info("TT-3001", "session.fixation", &["T1539"]),
+    static KNOWN: [DetectorInfo; 6] = [
+        info("TT-1001", "token.new_ip"),
+        info("TT-1002", "token.new_user_agent"),
+        info("TT-1003", "token.new_client"),
+        info("TT-1004", "token.interleaved"),
+        info("TT-1008", "token.fingerprint_shift"),
+        info("TT-2001", "token.plaintext"),
     ];
     KNOWN.iter().find(|known| known.id == id).expect("a detector that tests know")
 }
@@ -159,6 +158,7 @@ pub(crate) fn stolen_session() -> Observation {
 pub(crate) fn finding(id: &str, severity: Severity, observation: Observation) -> Finding {
     Finding {
         detector: detector(id),
+        tags: ["T1550.004".into()].into(),
         subject: Subject::Suspect { session: observation.session.id, suspect: observation.subject.id },
         severity,
         score: 100,

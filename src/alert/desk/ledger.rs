@@ -41,17 +41,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(incident: Digest16, rank: Option<u8>, finding: Finding, born: u64) -> Self {
-        let at = finding.observation.request.complete.ts;
+    fn new(incident: Digest16, rank: Option<u8>, finding: Finding, now: Timestamp, born: u64) -> Self {
+        let last = latest(&finding, now);
         Self {
             incident,
             rank,
             count: finding.totals.map_or(1, |totals| totals.requests),
             first: match finding.subject {
                 Subject::Suspect { .. } => finding.observation.subject.first_seen,
-                Subject::Exposure { .. } => at,
+                Subject::Exposure { .. } => finding.observation.request.complete.ts,
             },
-            last: at,
+            last,
             finding,
             told: None,
             counted: None,
@@ -62,10 +62,10 @@ impl Entry {
 
     /// Counts one more finding. It is shown from now on unless it is the weaker one; about the
     /// very request that is shown, what is known later is known better.
-    fn absorb(&mut self, finding: Finding) {
+    fn absorb(&mut self, finding: Finding, now: Timestamp) {
         let request = &finding.observation.request;
         self.count = finding.totals.map_or(self.count.saturating_add(1), |totals| totals.requests);
-        self.last = self.last.max(request.complete.ts);
+        self.last = self.last.max(latest(&finding, now));
         let newer_knowledge = finding.totals.is_some() || request.id == self.finding.observation.request.id;
         if newer_knowledge || finding.severity >= self.finding.severity {
             self.finding = finding;
@@ -91,6 +91,14 @@ impl Entry {
         self.told = Some(Told { count: self.count, severity, peak });
         let Self { incident, count, first, last, .. } = *self;
         Alert::new(Standing { id, incident, status, count, first, last }, &self.finding)
+    }
+}
+
+/// The use that a finding is about. An exposure shows its first observation with totals up to `now`.
+fn latest(finding: &Finding, now: Timestamp) -> Timestamp {
+    match finding.subject {
+        Subject::Suspect { .. } => finding.observation.request.complete.ts,
+        Subject::Exposure { .. } => now,
     }
 }
 
@@ -163,6 +171,7 @@ impl Ledger {
         incident: Digest16,
         rank: Option<u8>,
         finding: Finding,
+        now: Timestamp,
     ) -> (&mut Entry, &mut Incident, bool) {
         let is_new = !self.entries.contains_key(&id);
         let forgot = is_new && self.entries.len() >= self.max_keys && self.forget_oldest();
@@ -171,12 +180,12 @@ impl Ledger {
         let shared = self.incidents.entry(incident).or_default();
         shared.alerts += usize::from(is_new);
         let entry = match self.entries.entry(id) {
-            btree_map::Entry::Vacant(place) => place.insert(Entry::new(incident, rank, finding, self.moves)),
+            btree_map::Entry::Vacant(place) => place.insert(Entry::new(incident, rank, finding, now, self.moves)),
             btree_map::Entry::Occupied(place) => {
                 let entry = place.into_mut();
                 self.by_age.remove(&entry.touched);
                 entry.touched = self.moves;
-                entry.absorb(finding);
+                entry.absorb(finding, now);
                 entry
             }
         };

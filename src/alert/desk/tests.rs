@@ -133,6 +133,8 @@ fn an_exposure_is_told_each_time_with_its_own_count() {
     let counts: Vec<_> =
         [1, 3, 100].into_iter().filter_map(|n| desk.absorb(exposure(n), at(0))).map(|a| a.count).collect();
     assert_eq!(counts, [1, 3, 100]);
+    let update = desk.absorb(exposure(200), at(7)).unwrap();
+    assert_eq!((update.first, update.last), (at(0), at(7)));
     assert!(desk.finish().is_empty());
 }
 

@@ -97,10 +97,16 @@ fn an_exposure_tells_totals_and_no_prior() {
 
 #[test]
 fn techniques_are_split_from_their_subtechniques() {
-    let technique = |id| told(finding(id, Severity::Low, stolen_session()))["threat"]["technique"].clone();
-    assert_eq!(technique("TT-1001"), json!({"id": ["T1539", "T1550"], "subtechnique": {"id": ["T1550.004"]}}));
-    assert_eq!(technique("TT-2001"), json!({"id": ["T1040"]}));
-    assert!(told(finding("TT-1008", Severity::Low, stolen_session())).get("threat").is_none());
+    let threat = |tags: &[&str]| {
+        let tags = tags.iter().map(|tag| Box::from(*tag)).collect();
+        told(Finding { tags, ..finding("TT-1003", Severity::Low, stolen_session()) })["threat"].clone()
+    };
+    assert_eq!(
+        threat(&["T1550.004", "T1539", "T1550.001"])["technique"],
+        json!({"id": ["T1539", "T1550"], "subtechnique": {"id": ["T1550.004", "T1550.001"]}})
+    );
+    assert_eq!(threat(&["T1040"])["technique"], json!({"id": ["T1040"]}));
+    assert_eq!(threat(&[]), Value::Null);
 }
 
 #[test]
