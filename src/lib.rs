@@ -12,7 +12,7 @@
 //! | 11 | `config` | file, environment, flags → one typed configuration |
 //! | 10 | `engine` | threads, queues, clock, shutdown |
 //! | 9 | `capture`, `sink`, `metrics`, `rules` | the edges; they never import each other |
-//! | 8 | `alert` | finding → alert: dedup, incident, formats |
+//! | 8 | [`alert`] | finding → alert: dedup, incident, formats |
 //! | 7 | [`detect`] | observation → finding |
 //! | 6 | [`session`] | sighting → session → observation |
 //! | 5 | [`token`] | message → sighting; the only floor that touches raw tokens |
@@ -32,8 +32,9 @@
 //!    travel on; the raw value dies here.
 //! 8. The worker sends the sighting on.
 //! 9. [`session`] applies it and [`detect`] judges.
-//! 10. `alert` groups and deduplicates; sinks and metrics get the result.
+//! 10. [`alert`] groups and deduplicates; sinks and metrics get the result.
 
+pub mod alert;
 pub mod base;
 pub mod detect;
 pub mod flow;
@@ -41,4 +42,6 @@ pub mod identity;
 pub mod packet;
 pub mod proto;
 pub mod session;
+#[cfg(feature = "daemon")]
+pub mod sink;
 pub mod token;

@@ -39,6 +39,16 @@ impl<'de> Deserialize<'de> for Digest16 {
     }
 }
 
+impl schemars::JsonSchema for Digest16 {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Digest16".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })
+    }
+}
+
 /// A keyed digest of a token: the only form in which a token leaves `token/`.
 pub type TokenRef = Digest16;
 

@@ -295,8 +295,7 @@ mod tests {
     }
 
     const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-    const CHROME: &str =
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.6045.105 Safari/537.36";
+    const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.6045.105 Safari/537.36";
 
     #[test]
     fn reads_by_meaning() {
@@ -360,7 +359,13 @@ mod tests {
                 119,
             ),
             ("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)", Kind::Browser, "ie", "windows", 8),
-            ("Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko", Kind::Browser, "ie", "windows", 11),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; WOW64; Trident/7.0; rv:11.0) like Gecko",
+                Kind::Browser,
+                "ie",
+                "windows",
+                11,
+            ),
             ("curl/8.9", Kind::Tool, "curl", "", 8),
             (
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0 Safari/537.36",
@@ -369,7 +374,13 @@ mod tests {
                 "linux",
                 120,
             ),
-            ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", Kind::Fetcher, "googlebot", "", 2),
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                Kind::Fetcher,
+                "googlebot",
+                "",
+                2,
+            ),
             ("Dalvik/2.1.0 (Linux; U; Android 13; Pixel 7)", Kind::App, "dalvik", "android", 2),
             ("contype", Kind::Helper, "contype", "", 0),
             ("AcmeSync/v4.2 (build 7)", Kind::Other, "acmesync", "", 4),
@@ -414,7 +425,10 @@ mod tests {
         assert_eq!(change(FIREFOX, "curl/8.9", true, true), different(false, true, true));
         assert_eq!(change(FIREFOX, "", true, true), different(false, true, false));
         assert_eq!(change("curl/8.9", FIREFOX, true, true), different(false, true, false));
-        assert_eq!(change(FIREFOX, &FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"), true, true), different(true, false, false));
+        assert_eq!(
+            change(FIREFOX, &FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"), true, true),
+            different(true, false, false)
+        );
         assert_eq!(change("", "", false, false), Comparison::Same);
         assert_eq!(change(FIREFOX, "contype", false, false), Comparison::Unknown);
     }

@@ -1,0 +1,175 @@
+//! What should people do? Concrete next steps for each detector, the most urgent first.
+
+use super::words;
+use crate::detect::DetectorInfo;
+use crate::session::Observation;
+use crate::token::{Carrier, TokenClass};
+
+/// A step that responders take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// Find out whether it was the owner.
+    AskOwner,
+    /// Take the token out of use.
+    Revoke,
+    /// See what was done with it.
+    ReviewUse,
+    /// Encrypt the way.
+    Https,
+    /// Keep the cookie out of cleartext and scripts.
+    CookieFlags,
+    /// Make a stolen token not enough.
+    SecondFactor,
+    /// Get the victim off the tapped path.
+    LeaveNetwork,
+    /// Make a read password worthless.
+    ChangePassword,
+    /// Give a new token at login and end the old one.
+    RenewAtLogin,
+    /// End tokens on the server, not only in the browser.
+    EndOnServer,
+    /// Let tokens live shorter.
+    ShortenLife,
+    /// Draw tokens at random.
+    StrongIds,
+    /// Keep tokens out of addresses.
+    OutOfUrls,
+    /// Look at the network between the two.
+    InspectPath,
+}
+
+/// Sentences for a detector's alert about `seen`.
+#[must_use]
+pub fn of(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
+    use Step::{
+        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, InspectPath, LeaveNetwork, OutOfUrls, RenewAtLogin,
+        ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
+    };
+    let steps: &[Step] = match detector.id {
+        "TT-1001" | "TT-1002" | "TT-1008" | "TT-1009" | "TT-1010" => &[AskOwner, Revoke, SecondFactor],
+        "TT-1013" | "TT-1014" | "TT-1015" => &[Revoke, ReviewUse],
+        "TT-2001" => &[Https, CookieFlags, LeaveNetwork],
+        "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
+        "TT-2004" | "TT-2005" => &[OutOfUrls, Revoke],
+        "TT-2006" => &[Revoke, ReviewUse, CookieFlags],
+        "TT-2007" => &[ChangePassword, Https],
+        "TT-2008" | "TT-2009" => &[ChangePassword, SecondFactor],
+        "TT-2010" => &[Https],
+        "TT-3001" | "TT-3002" => &[RenewAtLogin, Revoke],
+        "TT-3003" | "TT-3008" => &[EndOnServer, Revoke],
+        "TT-3004" | "TT-3007" => &[ShortenLife, Revoke],
+        "TT-3005" | "TT-3006" | "TT-3011" => &[StrongIds, ReviewUse],
+        "TT-3009" => &[SecondFactor],
+        "TT-3010" => &[CookieFlags],
+        "TT-4010" => &[Revoke, ChangePassword, SecondFactor],
+        id if id.starts_with("TT-1") => &[Revoke, ReviewUse, SecondFactor],
+        id if id.starts_with("TT-4") => &[InspectPath, LeaveNetwork],
+        _ => &[AskOwner, ReviewUse],
+    };
+    // A stolen token that travelled in cleartext was most likely read on the way.
+    let on_the_way: &[Step] =
+        if seen.plaintext && detector.id.starts_with("TT-1") { &[Https, LeaveNetwork] } else { &[] };
+    let mut sentences = Vec::new();
+    for said in steps.iter().chain(on_the_way).filter_map(|step| sentence(*step, seen)) {
+        if !sentences.contains(&said) {
+            sentences.push(said);
+        }
+    }
+    sentences
+}
+
+fn sentence(step: Step, seen: &Observation) -> Option<String> {
+    let token = &seen.token;
+    let (name, service) = (&token.name, &token.service);
+    let suspect = words::address(seen.subject.client.address);
+    let is_cookie = token.carrier == Carrier::Cookie;
+    Some(match step {
+        Step::AskOwner => format!(
+            "Ask the owner of the session whether {suspect} with {} is theirs (phone, VPN, other network).",
+            words::program(&seen.subject.client)
+        ),
+        Step::Revoke => match token.class {
+            TokenClass::Session | TokenClass::Remember | TokenClass::Idp | TokenClass::Edge => {
+                format!("Revoke this session of {service} (log the user out) and let the owner log in again.")
+            }
+            TokenClass::Bearer | TokenClass::Api => {
+                format!("Revoke this {} of {service} and issue a new one.", words::class(token.class))
+            }
+            TokenClass::Basic => return sentence(Step::ChangePassword, seen),
+            TokenClass::Ticket => format!("Rotate the TLS ticket keys of {service}."),
+        },
+        Step::ReviewUse => format!("Look in the logs of {service} for what {suspect} did with it."),
+        Step::Https if is_cookie => format!(
+            "Serve {service} over HTTPS only (redirect, Strict-Transport-Security) and set the Secure flag on {name}."
+        ),
+        Step::Https => format!("Serve {service} over HTTPS only and refuse tokens in cleartext."),
+        Step::CookieFlags if is_cookie => format!("Set Secure, HttpOnly and SameSite on the cookie {name}."),
+        Step::CookieFlags => return None,
+        Step::SecondFactor => format!("Require a second factor for logins and sensitive actions at {service}."),
+        Step::LeaveNetwork => {
+            "Have the owner leave the open or shared network, or use a VPN there, until this is settled.".into()
+        }
+        Step::ChangePassword => format!("Change the password of this account at {service} and wherever it is reused."),
+        Step::RenewAtLogin => format!("Let {service} issue a new {name} at every login and end the old one."),
+        Step::EndOnServer => format!("Let {service} end {name} on the server at logout, not only in the browser."),
+        Step::ShortenLife => format!("Give {name} a shorter life and let {service} refuse it afterwards."),
+        Step::StrongIds => {
+            format!("Let {service} draw {name} from at least 128 random bits and refuse unknown values.")
+        }
+        Step::OutOfUrls => format!("Carry {name} in a cookie or header of {service}, never in an address."),
+        Step::InspectPath => format!(
+            "Check the network between {} and {} for a host that forges or redirects packets.",
+            seen.request.source.ip, seen.request.destination.ip
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{detector, stolen_session};
+    use super::*;
+
+    fn advice(id: &'static str, change: impl FnOnce(&mut Observation)) -> Vec<String> {
+        let mut seen = stolen_session();
+        change(&mut seen);
+        of(&DetectorInfo { id, ..*detector("TT-1003") }, &seen)
+    }
+
+    #[test]
+    fn every_detector_has_a_next_step_for_every_class() {
+        let families = [("TT-1", 15), ("TT-2", 10), ("TT-3", 11), ("TT-4", 12)];
+        for id in families.iter().flat_map(|(family, last)| (1..=*last).map(move |n| format!("{family}{n:03}"))) {
+            let id: &'static str = id.leak();
+            for class in TokenClass::ALL {
+                let steps = advice(id, |seen| seen.token.class = class);
+                assert!(!steps.is_empty(), "{id}");
+                let mut distinct = steps.clone();
+                distinct.sort();
+                distinct.dedup();
+                assert_eq!(distinct.len(), steps.len(), "{id} {class:?} repeats itself: {steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn it_names_the_service_the_cookie_and_the_suspect() {
+        let steps = advice("TT-1003", |_| ());
+        assert_eq!(steps[0], "Revoke this session of shop.test (log the user out) and let the owner log in again.");
+        assert!(steps[1].contains("203.0.113.9"));
+        let steps = advice("TT-2001", |_| ());
+        assert!(steps[0].contains("HTTPS only") && steps[0].ends_with("set the Secure flag on PHPSESSID."));
+    }
+
+    #[test]
+    fn it_fits_what_the_token_is() {
+        let bearer = |seen: &mut Observation| {
+            (seen.token.class, seen.token.carrier) = (TokenClass::Bearer, Carrier::Header);
+        };
+        assert_eq!(advice("TT-1003", bearer)[0], "Revoke this bearer token of shop.test and issue a new one.");
+        assert!(!advice("TT-2001", bearer).iter().any(|step| step.contains("cookie") || step.contains("flag")));
+        let steps = advice("TT-1003", |seen| seen.token.class = TokenClass::Basic);
+        assert!(steps[0].starts_with("Change the password of this account at shop.test"));
+        let decrypted = advice("TT-1003", |seen| seen.plaintext = false);
+        assert!(!decrypted.iter().any(|step| step.contains("HTTPS")), "{decrypted:?}");
+    }
+}

@@ -1,0 +1,220 @@
+//! How is an alert written for people? Several lines for a terminal: what happened, victim and
+//! suspect side by side, why it is believed, and what to do.
+
+#[cfg(test)]
+mod tests;
+
+use std::iter;
+
+use super::alert::Alert;
+use super::fit::Fit;
+use super::{Sensor, words};
+use crate::detect::Severity;
+use crate::session::{BindingView, Observation};
+use crate::token::Outcome;
+
+/// Whether the text may colour itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Color {
+    /// No control character but newline.
+    Never,
+    /// ANSI colours, and nothing else that steers a terminal.
+    Always,
+}
+
+/// Columns of a line.
+const WIDTH: usize = 100;
+/// Columns of the labels on the left.
+const LABEL: usize = 14;
+/// Columns of one side of the comparison.
+const SIDE: usize = 41;
+
+/// The alert in several lines, each ended by a newline.
+#[must_use]
+pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
+    let mut page = Page { text: String::new(), color };
+    let seen = &*alert.observation;
+    page.headline(alert, sensor);
+    page.paragraph("", &alert.message);
+    page.sides(seen);
+    page.paragraph("request", &request(seen));
+    page.paragraph("why", &alert.reason);
+    for explanation in &alert.explained {
+        page.paragraph("innocent", words::explanation(*explanation));
+    }
+    for (n, step) in alert.advice.iter().enumerate() {
+        page.paragraph(if n == 0 { "what to do" } else { "" }, &format!("{}. {step}", n + 1));
+    }
+    page.paragraph("token", &token(seen));
+    page.paragraph("seen", &visibility(seen));
+    page.paragraph(
+        "alert",
+        &format!("{} of incident {}, {}, count {}", alert.id, alert.incident, alert.status.as_str(), alert.count),
+    );
+    page.text
+}
+
+fn request(seen: &Observation) -> String {
+    let request = &seen.request;
+    let asked = request.http.as_ref().map_or_else(
+        || String::from("not seen"),
+        |http| {
+            let query = http.query.as_deref().map(|query| format!("?{query}")).unwrap_or_default();
+            format!("{} {}{}{query}", http.method, http.host, http.path)
+        },
+    );
+    let outcome = match seen.outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Rejected => "rejected",
+        Outcome::Unknown => "outcome unknown",
+    };
+    let status = seen.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    format!("{asked}, {outcome}{status}; {} to {}", request.source, request.destination)
+}
+
+fn token(seen: &Observation) -> String {
+    let (token, session) = (&seen.token, &seen.session);
+    let issued = session.issued.map_or_else(|| String::from("issue not seen"), |at| format!("issued {at}"));
+    format!(
+        "{} (rule {}), {issued}, {} by {}",
+        token.token,
+        token.id,
+        words::counted(session.sightings, "sighting"),
+        words::counted(session.actors.into(), "client")
+    )
+}
+
+fn visibility(seen: &Observation) -> String {
+    let request = &seen.request;
+    let mut said = String::from(if seen.plaintext { "in cleartext" } else { "decrypted" });
+    if request.midstream {
+        said.push_str(", connection joined after its beginning");
+    }
+    if request.one_sided {
+        said.push_str(", only one direction visible");
+    }
+    if request.gaps > 0 {
+        said.push_str(&format!(", {} in the connection", words::counted(request.gaps.into(), "gap")));
+    }
+    said
+}
+
+/// The text so far. Only this type writes, and whatever it writes is cleaned.
+struct Page {
+    text: String,
+    color: Color,
+}
+
+impl Page {
+    fn headline(&mut self, alert: &Alert, sensor: &Sensor) {
+        let at = alert.at();
+        let place = sensor.capture(at.frame).map(|name| format!(" of {}", Fit::WIDE.text(name))).unwrap_or_default();
+        self.colored(severity_color(alert.severity), &alert.severity.as_str().to_uppercase());
+        self.text.push_str(&format!(
+            "  score {}  {} {}  {}  frame {}{place}\n",
+            alert.score, alert.detector.id, alert.detector.name, at.ts, at.frame.number
+        ));
+    }
+
+    /// Victim and suspect; of an exposure only the client.
+    fn sides(&mut self, seen: &Observation) {
+        let suspect = side(&seen.subject);
+        let Some(prior) = &seen.prior else {
+            for (label, value) in iter::zip(SIDE_LABELS, suspect) {
+                self.paragraph(if label == "address" { "client" } else { label }, &value);
+            }
+            return;
+        };
+        self.row("", ["victim", "suspect"]);
+        for (label, (victim, suspect)) in iter::zip(SIDE_LABELS, iter::zip(side(prior), suspect)) {
+            self.row(label, [&victim, &suspect]);
+        }
+    }
+
+    fn row(&mut self, label: &str, [left, right]: [&str; 2]) {
+        let (left, right) = (fold(left, SIDE), fold(right, SIDE));
+        for n in 0..left.len().max(right.len()) {
+            self.label(if n == 0 { label } else { "" });
+            let cell = |side: &[String]| side.get(n).cloned().unwrap_or_default();
+            let line = format!("{:<width$}  {}", cell(&left), cell(&right), width = SIDE);
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    fn paragraph(&mut self, label: &str, text: &str) {
+        for (n, line) in fold(text, WIDTH - LABEL).iter().enumerate() {
+            self.label(if n == 0 { label } else { "" });
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+    }
+
+    fn label(&mut self, label: &str) {
+        let padded = format!("  {label:<width$}", width = LABEL - 2);
+        self.colored("2", &padded);
+    }
+
+    fn colored(&mut self, code: &str, text: &str) {
+        match self.color {
+            Color::Never => self.text.push_str(text),
+            Color::Always => self.text.push_str(&format!("\u{1b}[{code}m{text}\u{1b}[0m")),
+        }
+    }
+}
+
+/// What is said of either side.
+const SIDE_LABELS: [&str; 5] = ["address", "user agent", "first seen", "last seen", "requests"];
+
+fn side(binding: &BindingView) -> [String; 5] {
+    let agent = match &binding.client.user_agent {
+        Some(agent) if !agent.original.is_empty() => agent.original.to_string(),
+        _ => words::program(&binding.client),
+    };
+    [
+        words::address(binding.client.address),
+        agent,
+        binding.first_seen.to_string(),
+        binding.last_seen.to_string(),
+        format!("{}, {} accepted", binding.requests, binding.accepted),
+    ]
+}
+
+/// SGR parameters (ECMA-48 §8.3.117).
+const fn severity_color(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "1;31",
+        Severity::High => "31",
+        Severity::Medium => "33",
+        Severity::Low => "36",
+        Severity::Informational => "2",
+    }
+}
+
+/// The text, cleaned, cut and broken into lines of at most `width` characters: at spaces where
+/// it has them.
+fn fold(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut room = width;
+    for word in Fit::WIDE.text(text).split_whitespace() {
+        let length = word.chars().count();
+        if !line.is_empty() && length < room {
+            line.push(' ');
+            room -= 1;
+        } else if !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+            room = width;
+        }
+        for c in word.chars() {
+            if room == 0 {
+                lines.push(std::mem::take(&mut line));
+                room = width;
+            }
+            line.push(c);
+            room -= 1;
+        }
+    }
+    lines.push(line);
+    lines
+}

@@ -1,0 +1,164 @@
+//! In what words is an alert told? The only place that turns findings into sentences.
+
+use std::net::IpAddr;
+
+use super::alert::Explanation;
+use crate::detect::{ExposureTotals, Finding};
+use crate::identity::user_agent::Kind;
+use crate::identity::{AddressReason, AgentReason, ClientIdentity};
+use crate::token::{SeenToken, TokenClass};
+
+/// What a signal means. One that has no words here speaks with its own name.
+#[must_use]
+pub fn signal(name: &'static str) -> &'static str {
+    match name {
+        "network" => "other network",
+        "address" => "other address",
+        "asn" => "other network operator",
+        "country" => "other country",
+        "travel" => "impossible travel",
+        "hosting" => "hosting or anonymising network",
+        "mac" => "two MAC addresses",
+        "interleaved" => "takes turns with the owner",
+        "fan_in" => "presents others' tokens too",
+        "prior_live" => "owner still live",
+        "ua_os" => "other operating system",
+        "ua_family" => "user agent family",
+        "tool" => "browser to tool",
+        "ua_downgrade" => "lower browser version",
+        "tls" => "other TLS fingerprint",
+        "header_order" => "other header order",
+        "tcp_stack" => "other TCP stack",
+        "language" => "other language",
+        "path_attack" => "attack on the victim's path",
+        other => other,
+    }
+}
+
+/// What an explanation means.
+#[must_use]
+pub const fn explanation(explanation: Explanation) -> &'static str {
+    match explanation {
+        Explanation::Address(AddressReason::SameIpv6Network) => "another address of the same IPv6 /64",
+        Explanation::Address(AddressReason::DualStack) => "IPv4 and IPv6 of one device",
+        Explanation::Agent(AgentReason::Upgrade) => "the browser was updated",
+    }
+}
+
+/// What people call a token of this class.
+#[must_use]
+pub const fn class(class: TokenClass) -> &'static str {
+    match class {
+        TokenClass::Session => "session token",
+        TokenClass::Remember => "remember-me token",
+        TokenClass::Idp => "identity provider session",
+        TokenClass::Edge => "appliance session",
+        TokenClass::Bearer => "bearer token",
+        TokenClass::Api => "API key",
+        TokenClass::Basic => "Basic credentials",
+        TokenClass::Ticket => "TLS ticket",
+    }
+}
+
+/// Which token: `session token PHPSESSID of shop.test`.
+#[must_use]
+pub fn token(token: &SeenToken) -> String {
+    format!("{} {} of {}", class(token.class), token.name, token.service)
+}
+
+/// An address, or that it is not known.
+#[must_use]
+pub fn address(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "an unknown address".into(), |ip| ip.to_string())
+}
+
+/// What happened, in one sentence.
+#[must_use]
+pub fn message(finding: &Finding) -> String {
+    let seen = &finding.observation;
+    let token = token(&seen.token);
+    let suspect = &seen.subject.client;
+    match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
+        ("token.plaintext", _) => format!("{token} travels in cleartext"),
+        ("token.interleaved", Some(prior)) => {
+            format!("{token}, used in turns by {} and {}", address(prior.address), address(suspect.address))
+        }
+        (_, Some(prior)) => {
+            // At one address only the programs tell the two apart.
+            let tell = if prior.address == suspect.address { with_program } else { by_address };
+            format!("{token}, first used by {}, presented by {}", tell(prior), tell(suspect))
+        }
+        (_, None) => format!("{token}: {}", finding.detector.title),
+    }
+}
+
+fn by_address(client: &ClientIdentity) -> String {
+    address(client.address)
+}
+
+fn with_program(client: &ClientIdentity) -> String {
+    format!("{} with {}", address(client.address), program(client))
+}
+
+/// Which program a client is: `firefox 140 on linux`.
+#[must_use]
+pub fn program(client: &ClientIdentity) -> String {
+    let Some(agent) = &client.user_agent else { return "an unknown user agent".into() };
+    if agent.kind == Kind::Absent {
+        return "no user agent".into();
+    }
+    let mut said = if agent.family.is_empty() { String::from("an unnamed program") } else { agent.family.to_string() };
+    if agent.major > 0 {
+        said.push_str(&format!(" {}", agent.major));
+    }
+    if !agent.os.is_empty() {
+        said.push_str(&format!(" on {}", agent.os));
+    }
+    said
+}
+
+/// What a finding rests on: each signal with its points, or totals, or what the detector looks for.
+#[must_use]
+pub fn reason(finding: &Finding) -> String {
+    if let Some(sums) = finding.totals {
+        return format!("{}: {}", finding.detector.title, totals(sums));
+    }
+    if finding.signals.is_empty() {
+        return finding.detector.title.into();
+    }
+    let parts: Vec<_> = finding.signals.iter().map(|s| format!("{} +{}", signal(s.name), s.points)).collect();
+    parts.join(", ")
+}
+
+fn totals(sums: ExposureTotals) -> String {
+    let ExposureTotals { tokens, clients, requests } = sums;
+    format!("{} of {} in {}", counted(tokens, "token"), counted(clients, "client"), counted(requests, "request"))
+}
+
+/// A number of things: `1 request`, `2 requests`.
+#[must_use]
+pub fn counted(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::settings::SignalName;
+
+    #[test]
+    fn every_signal_in_use_has_words() {
+        for name in SignalName::ALL.map(SignalName::as_str) {
+            assert_ne!(signal(name), name);
+        }
+        assert_eq!(signal("something_new"), "something_new");
+    }
+
+    #[test]
+    fn one_thing_is_not_plural() {
+        assert_eq!(
+            (counted(0, "gap"), counted(1, "gap"), counted(2, "gap")),
+            ("0 gaps".into(), "1 gap".into(), "2 gaps".into())
+        );
+    }
+}
