@@ -140,3 +140,25 @@ fn totals(sums: ExposureTotals) -> String {
 pub fn counted(n: u64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::settings::SignalName;
+
+    #[test]
+    fn every_signal_in_use_has_words() {
+        for name in SignalName::ALL.map(SignalName::as_str) {
+            assert_ne!(signal(name), name);
+        }
+        assert_eq!(signal("something_new"), "something_new");
+    }
+
+    #[test]
+    fn one_thing_is_not_plural() {
+        assert_eq!(
+            (counted(0, "gap"), counted(1, "gap"), counted(2, "gap")),
+            ("0 gaps".into(), "1 gap".into(), "2 gaps".into())
+        );
+    }
+}

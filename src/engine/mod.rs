@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod listener;
+pub mod outputs;
 pub mod progress;
 pub mod signals;
+pub mod stage;

@@ -48,6 +48,21 @@ impl JsonLines {
         Ok(Self::over(path, Box::new(file)))
     }
 
+    /// Opens the file again by its name, after log rotation moved it away; it then grows. Standard
+    /// output stays as it is.
+    ///
+    /// # Errors
+    /// When what was buffered cannot be written, or the file cannot be opened: then the old one goes on.
+    pub fn reopen(&mut self) -> Result<(), SinkError> {
+        let flushed = self.flush();
+        let path = self.path.clone();
+        let fresh = Self::open(&path, Start::Append)?;
+        if flushed.is_ok() {
+            self.writer = fresh.writer;
+        }
+        flushed
+    }
+
     fn over(path: &Path, writer: Box<dyn Write + Send>) -> Self {
         let writer = BufWriter::with_capacity(BUFFER_BYTES, writer);
         Self { path: path.into(), writer, counters: SinkCounters::default() }
@@ -108,6 +123,21 @@ mod tests {
         assert_eq!(write(Start::Append, "{\"a\":2}"), "{\"a\":1}\n{\"a\":2}\n");
         assert_eq!(write(Start::Replace, "{\"a\":3}"), "{\"a\":3}\n");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0);
+    }
+
+    #[test]
+    fn a_rotated_file_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("log"), dir.path().join("log.1"));
+        let mut sink = JsonLines::open(&path, Start::Append).unwrap();
+        sink.write("before").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        sink.reopen().unwrap();
+        sink.write("after").unwrap();
+        sink.flush().unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "before\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
+        assert_eq!(sink.counters().events, 2);
     }
 
     #[test]

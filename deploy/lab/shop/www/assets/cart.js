@@ -1,0 +1,3 @@
+fetch('/cart/count').then(r => r.json()).then(c => {
+  document.getElementById('count').textContent = c.items;
+});

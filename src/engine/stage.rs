@@ -1,0 +1,123 @@
+//! Who judges? The session stage: sightings in, alerts out, in frame order.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use crate::alert::{Alert, AlertDesk, DeskCounters};
+use crate::base::time::Timestamp;
+use crate::detect::{Detectors, Finding, Severity};
+use crate::session::{Observation, SessionCounters, SessionTable, Sighting};
+use crate::token::TokenClass;
+
+/// Sessions, detectors and the alert desk, one after the other.
+#[derive(Debug)]
+pub struct Stage {
+    table: SessionTable,
+    detectors: Detectors,
+    desk: AlertDesk,
+    observations: Vec<Arc<Observation>>,
+    findings: Vec<Finding>,
+    now: Timestamp,
+    counters: StageCounters,
+}
+
+/// Plain counters of the stage; the owner snapshots them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StageCounters {
+    /// Tokens seen by class, in the order of [`TokenClass::ALL`] (`token_sightings_total{class}`).
+    pub sightings: [u64; TokenClass::ALL.len()],
+    /// Panics caught; each lost one sighting (`panics_total{stage="session"}`).
+    pub panics: u64,
+}
+
+impl Stage {
+    /// A stage that has seen nothing.
+    #[must_use]
+    pub fn new(table: SessionTable, detectors: Detectors, desk: AlertDesk) -> Self {
+        Self {
+            table,
+            detectors,
+            desk,
+            observations: Vec::new(),
+            findings: Vec::new(),
+            now: Timestamp::MIN,
+            counters: StageCounters::default(),
+        }
+    }
+
+    /// Applies one sighting; alerts to be told are appended to `alerts`.
+    pub fn apply(&mut self, sighting: Sighting, alerts: &mut Vec<Alert>) {
+        let at = match &sighting {
+            Sighting::Token(token) => {
+                if let Some(count) = self.counters.sightings.get_mut(token.token.class as usize) {
+                    *count += 1;
+                }
+                token.at.ts
+            }
+            Sighting::Outcome(outcome) => outcome.at.ts,
+        };
+        self.now = self.now.max(at);
+        self.guarded(alerts, |stage| stage.table.apply(sighting, &mut stage.observations));
+    }
+
+    /// Capture time has come to `now`: what waited is judged, what is old is forgotten.
+    pub fn on_time(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
+        self.now = self.now.max(now);
+        self.guarded(alerts, |stage| {
+            stage.table.on_time(stage.now, &mut stage.observations);
+            stage.detectors.on_time(stage.now, &mut stage.findings);
+        });
+    }
+
+    /// The end of the history: everything that waited is told, with final counts.
+    pub fn finish(&mut self, alerts: &mut Vec<Alert>) {
+        self.guarded(alerts, |stage| stage.table.drain(&mut stage.observations));
+        self.guarded(alerts, |stage| stage.detectors.finish(&mut stage.findings));
+        alerts.extend(self.desk.finish());
+    }
+
+    /// Does one step and passes on what it found. A panic in it loses this step, not the run.
+    fn guarded(&mut self, alerts: &mut Vec<Alert>, step: impl FnOnce(&mut Self)) {
+        let mut judged = |stage: &mut Self| {
+            for observation in stage.observations.drain(..) {
+                stage.detectors.observe(&observation, &mut stage.findings);
+            }
+            for finding in stage.findings.drain(..) {
+                alerts.extend(stage.desk.absorb(finding, stage.now));
+            }
+        };
+        let whole = AssertUnwindSafe(|| {
+            step(self);
+            judged(self);
+        });
+        if panic::catch_unwind(whole).is_err() {
+            self.counters.panics += 1;
+            self.observations.clear();
+            self.findings.clear();
+        }
+    }
+
+    /// Counters of the stage itself.
+    #[must_use]
+    pub const fn counters(&self) -> StageCounters {
+        self.counters
+    }
+
+    /// Counters of the session table.
+    #[must_use]
+    pub fn sessions(&self) -> SessionCounters {
+        self.table.counters()
+    }
+
+    /// Counters of the desk.
+    #[must_use]
+    pub const fn desk(&self) -> &DeskCounters {
+        self.desk.counters()
+    }
+
+    /// Alerts so far by the highest severity that each has reached.
+    #[must_use]
+    pub const fn tally(&self) -> &std::collections::BTreeMap<Severity, u64> {
+        self.desk.tally()
+    }
+}
