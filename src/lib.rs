@@ -35,6 +35,8 @@
 //! 10. `alert` groups and deduplicates; sinks and metrics get the result.
 
 pub mod base;
+#[cfg(feature = "daemon")]
+pub mod capture;
 pub mod detect;
 pub mod flow;
 pub mod identity;
