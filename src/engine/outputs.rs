@@ -118,10 +118,11 @@ impl Outputs {
         self.trouble.take()
     }
 
-    /// Whether the reader of standard output went away: nobody waits for more.
+    /// Whether the reader of standard output went away and there is no other output.
     #[must_use]
-    pub const fn reader_is_gone(&self) -> bool {
-        self.gone
+    pub fn nobody_listens(&self) -> bool {
+        let only_stdout = self.alerts.iter().all(|output| output.settings.target == Target::Stdout);
+        self.gone && only_stdout && self.events.is_none()
     }
 
     /// Names and counters of the outputs of alerts, then of the metadata log.

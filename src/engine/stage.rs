@@ -7,7 +7,6 @@ use crate::alert::{Alert, AlertDesk, DeskCounters};
 use crate::base::time::Timestamp;
 use crate::detect::{Detectors, Finding, Severity};
 use crate::session::{Observation, SessionCounters, SessionTable, Sighting};
-use crate::token::TokenClass;
 
 /// Sessions, detectors and the alert desk, one after the other.
 #[derive(Debug)]
@@ -24,8 +23,6 @@ pub struct Stage {
 /// Plain counters of the stage; the owner snapshots them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StageCounters {
-    /// Tokens seen by class, in the order of [`TokenClass::ALL`] (`token_sightings_total{class}`).
-    pub sightings: [u64; TokenClass::ALL.len()],
     /// Panics caught; each lost one sighting (`panics_total{stage="session"}`).
     pub panics: u64,
 }
@@ -48,12 +45,7 @@ impl Stage {
     /// Applies one sighting; alerts to be told are appended to `alerts`.
     pub fn apply(&mut self, sighting: Sighting, alerts: &mut Vec<Alert>) {
         let at = match &sighting {
-            Sighting::Token(token) => {
-                if let Some(count) = self.counters.sightings.get_mut(token.token.class as usize) {
-                    *count += 1;
-                }
-                token.at.ts
-            }
+            Sighting::Token(token) => token.at.ts,
             Sighting::Outcome(outcome) => outcome.at.ts,
         };
         self.now = self.now.max(at);

@@ -48,6 +48,7 @@ pub struct Metrics {
     alerts: Vec<[IntCounter; Severity::ALL.len()]>,
     output_events: Vec<IntCounter>,
     output_errors: Vec<IntCounter>,
+    output_dropped: Vec<IntCounter>,
 }
 
 impl Metrics {
@@ -128,7 +129,8 @@ impl Metrics {
             gauges,
             alerts,
             output_events: make.per("output_events_total", "Alerts written.", "output", &outputs)?,
-            output_errors: make.per("output_errors_total", "Alerts that could not be written.", "output", &outputs)?,
+            output_errors: make.per("output_errors_total", "Failed writes of an output.", "output", &outputs)?,
+            output_dropped: make.per("output_dropped_total", "Alerts that an output lost.", "output", &outputs)?,
             registry: make.registry,
         })
     }
@@ -163,6 +165,7 @@ impl Metrics {
         for (at, output) in now.outputs.iter().enumerate() {
             advance(self.output_events.get(at), output.events);
             advance(self.output_errors.get(at), output.errors);
+            advance(self.output_dropped.get(at), output.dropped);
         }
     }
 

@@ -34,8 +34,11 @@ pub const COUNTERS: &[Family] = &[
         "Frames that could not be decoded, by the layer at fault.",
     ),
     plain("flows_created_total", "TCP connections first seen."),
-    by("reason", &["full", "timeout"], "flows_evicted_total", "Flows forgotten before they ended."),
+    by("reason", &["timeout", "evicted"], "flows_evicted_total", "Flows forgotten before they ended."),
+    plain("tcp_acked_bytes_total", "Bytes that receivers acknowledged."),
+    plain("tcp_acked_unseen_bytes_total", "Bytes that receivers acknowledged and that were never captured."),
     plain("tcp_conflicting_overlap_bytes_total", "Bytes sent twice with different content."),
+    by("kind", &["segment"], "duplicates_total", "What had been seen before and was left out."),
     by("reason", &["no_key"], "tls_undecrypted_connections_total", "TLS connections whose content stayed unread."),
     by("protocol", &["http1"], "http_requests_total", "HTTP requests read."),
     by("protocol", &["http1"], "http_parse_errors_total", "HTTP heads that could not be read."),
@@ -45,22 +48,48 @@ pub const COUNTERS: &[Family] = &[
         "token_sightings_total",
         "Tokens seen, presented or issued.",
     ),
-    by("reason", &["full", "retention"], "sessions_evicted_total", "Sessions forgotten."),
-    by("reason", &["repeat", "min_severity", "rate"], "alerts_suppressed_total", "Alerts not written."),
     by(
-        "limit",
-        &["http_head", "http_headers", "http_pipeline"],
-        "limit_hits_total",
-        "Times that a bound on hostile input was reached.",
+        "reason",
+        &["excluded", "unnamed", "placeholder", "short", "never_scheme", "unpaired", "weak_unissued", "fetcher"],
+        "tokens_ignored_total",
+        "Values that are no token, or none that is followed.",
     ),
+    by("reason", &["memory", "retention"], "sessions_evicted_total", "Sessions forgotten."),
+    by(
+        "reason",
+        &["below_min_severity", "excluded", "incident_rate", "repeat"],
+        "alerts_suppressed_total",
+        "Findings that were not told.",
+    ),
+    by("limit", LIMITS, "limit_hits_total", "Times that a bound on hostile input was reached."),
     by("stage", &["flow", "session"], "panics_total", "Panics caught; each lost one flow or one sighting."),
+];
+
+/// Names of the bounds.
+const LIMITS: &[&str] = &[
+    "direction_segments",
+    "direction_bytes",
+    "reassembly_bytes",
+    "flow_table",
+    "http_head",
+    "http_headers",
+    "http_pipeline",
+    "cookie_pairs",
+    "parameters",
+    "pipelined",
+    "interned_user_agents",
+    "bindings",
+    "pending_replies",
+    "neighbours",
+    "dedup",
+    "sessions",
 ];
 
 /// Families that go up and down.
 pub const GAUGES: &[Family] = &[
     plain("flows_active", "TCP connections followed."),
     plain("sessions_tracked", "Sessions remembered."),
-    by("pool", &["sessions", "flows", "reassembly"], "memory_bytes", "Bytes in use by a pool, estimated."),
+    by("pool", &["sessions", "reassembly", "consumers"], "memory_bytes", "Bytes in use by a pool, estimated."),
 ];
 
 /// All counts at one moment; totals since the start.
@@ -98,8 +127,10 @@ pub struct InterfaceCounts {
 pub struct OutputCounts {
     /// Alerts written.
     pub events: u64,
-    /// Alerts that could not be written.
+    /// Failed writes.
     pub errors: u64,
+    /// Alerts lost.
+    pub dropped: u64,
 }
 
 impl Snapshot {

@@ -31,12 +31,12 @@ fn busy() -> Snapshot {
                 last_packet: Some(Timestamp::from_parts(1_700_000_001, 500_000_000)),
             },
         ],
-        outputs: vec![OutputCounts { events: 3, errors: 1 }],
+        outputs: vec![OutputCounts { events: 3, errors: 1, dropped: 1 }],
         alerts: vec![[0; 5], [0, 0, 0, 0, 2]],
         values: vec![
             ("decode_errors_total", "ip", 4),
             ("flows_active", "", 5),
-            ("memory_bytes", "flows", 1024),
+            ("memory_bytes", "sessions", 1024),
             ("no_such_family", "", 1),
             ("decode_errors_total", "from the wire", 1),
         ],
@@ -83,7 +83,7 @@ fn snapshots_move_series_and_counters_never_go_back() {
         "tokentrail_capture_last_packet_timestamp_seconds{interface=\"eth1\"} 1700000001.5",
         "tokentrail_decode_errors_total{layer=\"ip\"} 4",
         "tokentrail_flows_active 5",
-        "tokentrail_memory_bytes{pool=\"flows\"} 1024",
+        "tokentrail_memory_bytes{pool=\"sessions\"} 1024",
         "tokentrail_alerts_total{detector=\"token.new_client\",severity=\"critical\"} 2",
         "tokentrail_output_errors_total{output=\"file\"} 1",
     ] {

@@ -1,0 +1,114 @@
+//! What do the counters of all floors add up to? One snapshot for the metrics, one summary for people.
+
+use super::outputs::Outputs;
+use super::pipeline::Pipeline;
+use crate::alert::Summary;
+use crate::detect::{CATALOGUE, Severity};
+use crate::flow::CloseReason;
+use crate::metrics::Snapshot;
+use crate::metrics::snapshot::{InterfaceCounts, OutputCounts};
+use crate::proto::MessageSink;
+use crate::token::TokenClass;
+
+/// All counters for the metrics; `interfaces` in the order of the layout.
+#[must_use]
+pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<InterfaceCounts>) -> Snapshot {
+    let mut values: Vec<(&'static str, &'static str, u64)> = Vec::new();
+    let proto = *pipeline.tap().counters();
+    let tokens = *pipeline.tap().token_counters();
+    let flows = *pipeline.flows().counters();
+    let sessions = pipeline.stage().sessions();
+    let desk = pipeline.stage().desk();
+
+    values.extend(pipeline.reading().undecoded_by_layer().map(|(layer, n)| ("decode_errors_total", layer, n)));
+    values.extend([
+        ("flows_active", "", flows.flows_active),
+        ("flows_created_total", "", flows.flows_created),
+        ("flows_evicted_total", "timeout", flows.closed(CloseReason::Timeout)),
+        ("flows_evicted_total", "evicted", flows.closed(CloseReason::Evicted)),
+        ("tcp_acked_bytes_total", "", flows.tcp_acked_bytes),
+        ("tcp_acked_unseen_bytes_total", "", flows.tcp_acked_unseen_bytes),
+        ("tcp_conflicting_overlap_bytes_total", "", flows.conflicting_overlap_bytes),
+        ("duplicates_total", "segment", flows.duplicates),
+        ("tls_undecrypted_connections_total", "no_key", proto.tls_opaque),
+        ("http_requests_total", "http1", proto.http1_requests),
+        ("http_parse_errors_total", "http1", proto.http1_errors),
+        ("sessions_tracked", "", sessions.tracked),
+        ("sessions_evicted_total", "memory", sessions.evicted_memory),
+        ("sessions_evicted_total", "retention", sessions.evicted_retention),
+        ("memory_bytes", "sessions", sessions.bytes),
+        ("memory_bytes", "reassembly", flows.held_bytes),
+        ("memory_bytes", "consumers", flows.consumer_bytes),
+        ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
+        ("tokens_ignored_total", "fetcher", sessions.fetcher),
+        ("panics_total", "flow", flows.quarantined),
+        ("panics_total", "session", pipeline.stage().counters().panics),
+    ]);
+    values.extend(TokenClass::ALL.iter().zip(tokens.sightings).map(|(c, n)| ("token_sightings_total", c.as_str(), n)));
+    values.extend(tokens.ignored.reasons().map(|(reason, n)| ("tokens_ignored_total", reason, n)));
+    values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
+    let desk_suppressed = desk.suppressed.by_reason();
+    values.extend(desk_suppressed.map(|(reason, n)| ("alerts_suppressed_total", reason, n)));
+
+    let alerts = CATALOGUE.iter().map(|detector| {
+        Severity::ALL.map(|severity| desk.alerts.get(&(detector.id, severity)).copied().unwrap_or_default())
+    });
+    let outputs = outputs.counters().map(|(_, c)| OutputCounts { events: c.events, errors: c.errors, dropped: c.dropped });
+    Snapshot { interfaces, outputs: outputs.collect(), alerts: alerts.collect(), values }
+}
+
+/// What was read and found, for people and for the last line of the metadata log.
+#[must_use]
+pub fn summary(pipeline: &mut Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<str>>) -> Summary {
+    let proto = *pipeline.tap().counters();
+    let tokens = *pipeline.tap().token_counters();
+    let flows = *pipeline.flows().counters();
+    let limits_hit = limits(pipeline).into_iter().filter(|(_, n)| *n > 0).collect();
+    let reading = pipeline.reading();
+    let stage = pipeline.stage();
+    Summary {
+        first: reading.first,
+        last: reading.last,
+        frames: reading.frames,
+        bytes: reading.bytes,
+        flows: flows.flows_created,
+        requests: proto.http1_requests,
+        responses: proto.http1_responses,
+        tokens: tokens.sightings.iter().sum(),
+        sessions: stage.sessions().created,
+        opaque_connections: proto.tls_opaque,
+        decrypted_connections: 0,
+        gaps: flows.gaps,
+        limits_hit,
+        decode_errors: reading.undecoded_by_layer().chain([("fragment", reading.fragments)]).filter(|(_, n)| *n > 0).collect(),
+        alerts: stage.tally().clone(),
+        captures,
+        truncated,
+    }
+}
+
+/// How often each bound was reached; the names are the labels of `limit_hits_total`.
+fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 16] {
+    let proto = *pipeline.tap().counters();
+    let [cookie_pairs, parameters, pipelined, agents] = pipeline.tap().token_counters().limits();
+    let flows = *pipeline.flows().counters();
+    let sessions = pipeline.stage().sessions();
+    [
+        ("direction_segments", flows.limit_direction_segments),
+        ("direction_bytes", flows.limit_direction_bytes),
+        ("reassembly_bytes", flows.limit_reassembly_bytes),
+        ("flow_table", flows.limit_flow_table),
+        ("http_head", proto.head_limit_hits),
+        ("http_headers", proto.header_limit_hits),
+        ("http_pipeline", proto.pipeline_limit_hits),
+        cookie_pairs,
+        parameters,
+        pipelined,
+        agents,
+        ("bindings", sessions.binding_limit_hits),
+        ("pending_replies", sessions.pending_limit_hits),
+        ("neighbours", sessions.neighbour_limit_hits),
+        ("dedup", pipeline.stage().desk().dedup_limit_hits),
+        ("sessions", sessions.evicted_memory),
+    ]
+}

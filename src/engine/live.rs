@@ -1,0 +1,173 @@
+//! How is an interface watched? In batches until someone asks to stop; one that is lost is opened
+//! again every second.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::clock::{self, Stopwatch};
+use super::counts;
+use super::pipeline::Pipeline;
+use super::replay::Tellers;
+use super::signals::{Signals, Stop};
+use crate::base::time::Timestamp;
+use crate::capture::live::Statistics;
+use crate::capture::{LiveCapture, LiveError, Polled};
+use crate::metrics::Metrics;
+use crate::metrics::snapshot::InterfaceCounts;
+use crate::packet::Frame;
+
+/// Frames taken from an interface at once.
+const BATCH: usize = 1024;
+/// Batches taken from one interface before the next gets its turn.
+const BATCHES: usize = 64;
+/// How far the timers of an idle run stay behind the clock: the kernel may hold frames back so long.
+const SLACK: Duration = Duration::from_millis(200);
+/// Time between two attempts to open a lost interface again.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+/// Time between two snapshots for the metrics.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+/// Time between two log lines about the same output.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// One interface and what became of it.
+#[derive(Debug)]
+pub struct Watched {
+    capture: LiveCapture,
+    lost: Option<Stopwatch>,
+    counts: InterfaceCounts,
+}
+
+impl Watched {
+    /// Watches an open interface.
+    #[must_use]
+    pub fn new(capture: LiveCapture) -> Self {
+        Self { capture, lost: None, counts: InterfaceCounts::default() }
+    }
+
+    /// What the kernel counted and what was read.
+    pub fn counts(&mut self) -> InterfaceCounts {
+        let Statistics { dropped, interface_dropped, .. } = self.capture.statistics();
+        InterfaceCounts { kernel_drops: dropped, interface_drops: interface_dropped, ..self.counts }
+    }
+
+    /// Name of the interface.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.capture.interface()
+    }
+
+    /// Takes what is there. Says whether frames came.
+    fn poll(&mut self, mut on_frame: impl FnMut(Frame<'_>)) -> bool {
+        if let Some(lost) = &mut self.lost {
+            if !lost.lapped(REOPEN_EVERY) {
+                return false;
+            }
+            match self.capture.reopen() {
+                Ok(()) => {
+                    self.lost = None;
+                    tracing::info!(interface = self.capture.interface(), "the interface is back");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "the interface is still away");
+                    return false;
+                }
+            }
+        }
+        let counts = &mut self.counts;
+        // A turn ends when the ring is empty, so that an idle neighbour's wait costs a busy one nothing.
+        for turn in 0..BATCHES {
+            let polled = self.capture.poll(BATCH, |frame| {
+                counts.packets += 1;
+                counts.bytes += u64::from(frame.wire_len);
+                counts.last_packet = counts.last_packet.max(Some(frame.at.ts));
+                on_frame(frame);
+            });
+            match polled {
+                Polled::Frames(BATCH..) => {}
+                Polled::Frames(_) => return true,
+                Polled::Idle => return turn > 0,
+                Polled::Lost(error) => {
+                    self.gone(&error);
+                    return turn > 0;
+                }
+            }
+        }
+        true
+    }
+
+    fn gone(&mut self, error: &LiveError) {
+        self.counts.gaps += 1;
+        self.lost = Some(Stopwatch::start());
+        tracing::warn!(%error, "nothing is seen there until it is back; trying every second");
+    }
+}
+
+/// Watches until a signal asks to stop, then ends every flow and tells what waited. `ready` is set
+/// while every interface is captured from.
+pub fn watch(
+    interfaces: &mut [Watched],
+    pipeline: &mut Pipeline,
+    tellers: &mut Tellers<'_>,
+    signals: &Signals,
+    metrics: &Metrics,
+    ready: &Arc<AtomicBool>,
+) -> Stop {
+    let mut snapshots = Stopwatch::start();
+    let mut complaints = None;
+    let stop = loop {
+        if let Some(stop) = signals.stop() {
+            break stop;
+        }
+        let mut busy = false;
+        for interface in interfaces.iter_mut() {
+            busy |= interface.poll(|frame| pipeline.frame(&frame, tellers));
+        }
+        let all_lost = interfaces.iter().all(|interface| interface.lost.is_some());
+        ready.store(interfaces.iter().all(|interface| interface.lost.is_none()), Ordering::Relaxed);
+        if !busy {
+            let settled = clock::now().0.saturating_sub_unsigned(SLACK.as_nanos() as u64);
+            pipeline.on_time(Timestamp(settled), tellers);
+            if all_lost {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        if tellers.outputs.is_dirty() {
+            tellers.outputs.flush();
+        }
+        if signals.take_reopen() {
+            tellers.outputs.reopen();
+            tracing::info!("opened the output files again; the configuration is not reloaded in this version");
+        }
+        if tellers.outputs.nobody_listens() {
+            break Stop::Terminate;
+        }
+        complain(tellers, &mut complaints);
+        if snapshots.lapped(SNAPSHOT_EVERY) {
+            publish(interfaces, pipeline, tellers, metrics);
+        }
+    };
+    ready.store(false, Ordering::Relaxed);
+    pipeline.finish(tellers);
+    tellers.outputs.flush();
+    complain(tellers, &mut None);
+    publish(interfaces, pipeline, tellers, metrics);
+    stop
+}
+
+/// Brings the metrics to what was counted.
+pub fn publish(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &Tellers<'_>, metrics: &Metrics) {
+    let counts = interfaces.iter_mut().map(Watched::counts).collect();
+    metrics.update(&counts::snapshot(pipeline, tellers.outputs, counts));
+}
+
+/// Logs what went wrong with an output, at most once a minute.
+fn complain(tellers: &mut Tellers<'_>, last: &mut Option<Stopwatch>) {
+    if last.as_ref().is_some_and(|last| last.elapsed() < COMPLAIN_EVERY) {
+        return;
+    }
+    if let Some(error) = tellers.outputs.take_trouble() {
+        tracing::error!(%error, "an output fails; detection goes on");
+        *last = Some(Stopwatch::start());
+    }
+}

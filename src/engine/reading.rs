@@ -1,0 +1,47 @@
+//! How much was read of the capture itself?
+
+use crate::base::time::Timestamp;
+use crate::packet::{DecodeError, Frame};
+
+/// Plain counters of frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// Frames.
+    pub frames: u64,
+    /// Their bytes on the wire.
+    pub bytes: u64,
+    /// The lowest time seen.
+    pub first: Option<Timestamp>,
+    /// The highest time seen.
+    pub last: Option<Timestamp>,
+    /// Frames that could not be decoded, in the order of [`DecodeError::LAYERS`].
+    pub undecoded: [u64; DecodeError::LAYERS.len()],
+    /// Fragments of IP datagrams, which are not put together in this version.
+    pub fragments: u64,
+}
+
+impl Reading {
+    /// Nothing was read yet.
+    pub const NOTHING: Self =
+        Self { frames: 0, bytes: 0, first: None, last: None, undecoded: [0; DecodeError::LAYERS.len()], fragments: 0 };
+
+    /// Counts a frame.
+    pub fn frame(&mut self, frame: &Frame<'_>) {
+        self.frames += 1;
+        self.bytes += u64::from(frame.wire_len);
+        let ts = frame.at.ts;
+        self.first = Some(self.first.map_or(ts, |first| first.min(ts)));
+        self.last = Some(self.last.map_or(ts, |last| last.max(ts)));
+    }
+
+    /// Counts a frame that could not be decoded.
+    pub fn undecoded(&mut self, error: DecodeError) {
+        let layers = self.undecoded.iter_mut().zip(DecodeError::LAYERS);
+        layers.filter(|(_, layer)| *layer == error.layer()).for_each(|(count, _)| *count += 1);
+    }
+
+    /// Frames that could not be decoded, by layer.
+    pub fn undecoded_by_layer(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        DecodeError::LAYERS.into_iter().zip(self.undecoded)
+    }
+}

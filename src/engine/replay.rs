@@ -1,0 +1,80 @@
+//! How is a history of files replayed? Frame after frame to the end, as far as it can be read.
+
+use super::outputs::Outputs;
+use super::pipeline::{Audience, Pipeline};
+use super::progress::ProgressLine;
+use super::signals::Signals;
+use crate::alert::{Alert, Sensor};
+use crate::capture::{CaptureError, PacketSource, Progress};
+use crate::token::Transaction;
+
+/// Frames between two looks at signals and progress.
+const LOOK_EVERY: u64 = 1024;
+
+/// How a replay went.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// What could not be read, or not to its end.
+    pub unread: Vec<CaptureError>,
+    /// Someone asked to stop before the end.
+    pub interrupted: bool,
+}
+
+/// Outputs with the names that go into every line.
+pub struct Tellers<'a> {
+    /// The outputs.
+    pub outputs: &'a mut Outputs,
+    /// Who watches what.
+    pub sensor: &'a Sensor,
+}
+
+impl Audience for Tellers<'_> {
+    fn alert(&mut self, alert: &Alert) {
+        self.outputs.alert(alert, self.sensor);
+    }
+
+    fn transaction(&mut self, transaction: &Transaction) {
+        self.outputs.transaction(transaction, self.sensor);
+    }
+}
+
+/// Replays `source` to its end. `position` says how far a source is.
+pub fn replay<S: PacketSource>(
+    source: &mut S,
+    pipeline: &mut Pipeline,
+    tellers: &mut Tellers<'_>,
+    signals: &Signals,
+    progress: &mut ProgressLine,
+    position: impl Fn(&S) -> Progress,
+) -> Replayed {
+    let mut replayed = Replayed::default();
+    let mut until_look = LOOK_EVERY;
+    loop {
+        match source.next_frame() {
+            Ok(Some(frame)) => pipeline.frame(&frame, tellers),
+            Ok(None) => break,
+            Err(error) => replayed.unread.push(error),
+        }
+        until_look -= 1;
+        if until_look == 0 {
+            until_look = LOOK_EVERY;
+            if signals.stop().is_some() {
+                replayed.interrupted = true;
+                break;
+            }
+            if tellers.outputs.nobody_listens() {
+                break;
+            }
+            if progress.is_shown() {
+                let alerts = pipeline.stage().desk().told;
+                progress.set(position(source).read, pipeline.reading().frames, alerts);
+                if tellers.outputs.is_dirty() {
+                    progress.aside(|| tellers.outputs.flush());
+                }
+            }
+        }
+    }
+    progress.clear();
+    pipeline.finish(tellers);
+    replayed
+}
