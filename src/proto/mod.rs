@@ -1,9 +1,16 @@
 //! Floor 3: what do the bytes say? Takes stream events, gives [`Message`]s.
 
+mod conversation;
+mod http1;
+mod probe;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::borrow::Cow;
 
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
+pub use conversation::Conversation;
 
 /// One header field as read, in wire order. The name is as on the wire without surrounding white
 /// space; the value is trimmed and, where it was folded over lines, joined by one space.
@@ -155,6 +162,10 @@ pub struct ProtoCounters {
     pub header_limit_hits: u64,
     /// Requests beyond the pipelining limit (`limit_hits_total{limit="http_pipeline"}`).
     pub pipeline_limit_hits: u64,
+    /// Connections that speak HTTP/2 from the beginning and are not read.
+    pub http2_unread: u64,
+    /// Connections that went over to another protocol (101) and are not read from there on.
+    pub upgrades_unread: u64,
     /// Connections recognised as TLS and not read.
     pub tls_opaque: u64,
     /// Connections whose first bytes are no protocol of ours.

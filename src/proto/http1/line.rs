@@ -1,0 +1,257 @@
+//! Is this line the first line of a message? Request lines and status lines, as servers read them.
+
+use crate::proto::HttpVersion;
+
+/// What a direction may begin a message with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Expect {
+    /// The client's direction.
+    Request,
+    /// The server's direction.
+    Response,
+    /// Nobody knows yet who is the client.
+    Either,
+}
+
+/// How much of a resemblance is enough.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rigour {
+    /// A message is due here: whatever some server would take for one.
+    Permissive,
+    /// It may be text inside a body: only the complete form, `METHOD target HTTP/1.x`.
+    Strict,
+}
+
+/// A request line (RFC 9112 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RequestLine<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) target: &'a [u8],
+    pub(super) version: HttpVersion,
+}
+
+/// A status line (RFC 9112 §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct StatusLine {
+    pub(super) status: u16,
+    pub(super) version: HttpVersion,
+}
+
+/// Longest method that is believed, in bytes.
+const METHOD_LIMIT: usize = 64;
+
+/// How far [`may_begin`] looks: a method and some white space before it.
+const GLANCE: usize = METHOD_LIMIT + 16;
+
+/// White space inside a first line: RFC 9112 §3 lets a reader take all of these for a space.
+pub(super) const fn is_space(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | 0x0b | 0x0c | b'\r')
+}
+
+/// Characters of a token (RFC 9110 §5.6.2).
+const fn is_token(b: u8) -> bool {
+    matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*'
+        | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// `bytes` without the leading and trailing bytes for which `white` holds.
+pub(super) fn trim(bytes: &[u8], white: impl Fn(u8) -> bool) -> &[u8] {
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest
+        && white(*first)
+    {
+        rest = tail;
+    }
+    while let [head @ .., last] = rest
+        && white(*last)
+    {
+        rest = head;
+    }
+    rest
+}
+
+/// Splits after the leading bytes for which `keep` holds.
+fn split_while(bytes: &[u8], keep: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let n = bytes.iter().position(|b| !keep(*b)).unwrap_or(bytes.len());
+    bytes.split_at_checked(n).unwrap_or((bytes, &[]))
+}
+
+/// Reads a request line; `line` is without its line feed.
+///
+/// Permissively: any token as method, any white space between the parts and around them, spaces
+/// inside the target, any `HTTP/` version, and `GET /path` alone, which is HTTP/0.9.
+pub(super) fn request_line(line: &[u8], rigour: Rigour) -> Option<RequestLine<'_>> {
+    if rigour == Rigour::Strict && !line.first().copied().is_some_and(is_token) {
+        return None;
+    }
+    let line = trim(line, is_space);
+    let (method, rest) = split_while(line, is_token);
+    if method.is_empty() || method.len() > METHOD_LIMIT || !rest.first().copied().is_some_and(is_space) {
+        return None;
+    }
+    let rest = trim(rest, is_space);
+    let Some(gap) = rest.iter().rposition(|b| is_space(*b)) else {
+        let simple = rigour == Rigour::Permissive && method.eq_ignore_ascii_case(b"GET") && is_target(rest, method);
+        return simple.then_some(RequestLine { method, target: rest, version: HttpVersion::V09 });
+    };
+    let (target, word) = rest.split_at_checked(gap)?;
+    let target = trim(target, is_space);
+    let version = version(trim(word, is_space))?;
+    let sound = match rigour {
+        Rigour::Permissive => !target.is_empty(),
+        Rigour::Strict => {
+            matches!(trim(word, is_space), [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'])
+                && !target.iter().any(|b| is_space(*b))
+                && is_target(target, method)
+        }
+    };
+    sound.then_some(RequestLine { method, target, version })
+}
+
+/// Whether this is one of the forms of a request target (RFC 9112 §3.2), told from a word of prose.
+fn is_target(target: &[u8], method: &[u8]) -> bool {
+    match target {
+        [b'/', ..] | b"*" => true,
+        _ if method == b"CONNECT" => target.contains(&b':'),
+        _ => memchr::memmem::find(target.get(..32).unwrap_or(target), b"://").is_some(),
+    }
+}
+
+/// Reads a status line; `line` is without its line feed. The reason phrase does not matter.
+pub(super) fn status_line(line: &[u8]) -> Option<StatusLine> {
+    let (word, rest) = split_while(line, |b| !is_space(b));
+    let version = version(word)?;
+    let (digits, rest) = trim(rest, is_space).split_first_chunk::<3>()?;
+    if !digits.iter().all(u8::is_ascii_digit) || rest.first().is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    let status = digits.iter().fold(0_u16, |n, d| n * 10 + u16::from(d - b'0'));
+    (status >= 100).then_some(StatusLine { status, version })
+}
+
+/// `HTTP/` and a number, in any case of letters.
+fn version(word: &[u8]) -> Option<HttpVersion> {
+    let (name, number) = word.split_first_chunk::<5>()?;
+    if !name.eq_ignore_ascii_case(b"HTTP/") || !number.first()?.is_ascii_digit() {
+        return None;
+    }
+    Some(if number == b"1.0" { HttpVersion::V10 } else { HttpVersion::V11 })
+}
+
+/// Whether a complete line is the first line of a message that is expected here.
+pub(super) fn begins(line: &[u8], expect: Expect, rigour: Rigour) -> bool {
+    (expect != Expect::Response && request_line(line, rigour).is_some())
+        || (expect != Expect::Request && status_line(line).is_some())
+}
+
+/// Whether a line that begins with `prefix` could still be one for which [`begins`] holds.
+/// Looks at a bounded number of bytes, so that asking again for every byte stays linear.
+pub(super) fn may_begin(prefix: &[u8], expect: Expect, rigour: Rigour) -> bool {
+    (expect != Expect::Response && may_be_request(prefix, rigour))
+        || (expect != Expect::Request && may_be_response(prefix))
+}
+
+fn may_be_request(prefix: &[u8], rigour: Rigour) -> bool {
+    let glance = prefix.get(..GLANCE).unwrap_or(prefix);
+    let (indent, rest) = split_while(glance, is_space);
+    let (method, rest) = split_while(rest, is_token);
+    match rest.first() {
+        _ if rigour == Rigour::Strict && !indent.is_empty() => false,
+        Some(b) => is_space(*b) && !method.is_empty() && method.len() <= METHOD_LIMIT,
+        None => glance.len() == prefix.len() && method.len() <= METHOD_LIMIT,
+    }
+}
+
+fn may_be_response(prefix: &[u8]) -> bool {
+    b"HTTP/".iter().zip(prefix).all(|(want, have)| want.eq_ignore_ascii_case(have))
+}
+
+/// Whether a line is the first line of a message, in its complete form.
+pub(in crate::proto) fn is_first_line(line: &[u8]) -> bool {
+    begins(line, Expect::Either, Rigour::Strict)
+}
+
+/// Whether bytes could begin a message.
+pub(in crate::proto) fn may_be_first_line(bytes: &[u8]) -> bool {
+    may_begin(bytes, Expect::Either, Rigour::Permissive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Option<(String, String, HttpVersion)> {
+        request_line(line.as_bytes(), Rigour::Permissive)
+            .map(|r| (String::from_utf8_lossy(r.method).into(), String::from_utf8_lossy(r.target).into(), r.version))
+    }
+
+    fn want(method: &str, target: &str, version: HttpVersion) -> Option<(String, String, HttpVersion)> {
+        Some((method.into(), target.into(), version))
+    }
+
+    #[test]
+    fn request_lines_that_servers_accept() {
+        assert_eq!(read("GET / HTTP/1.1\r"), want("GET", "/", HttpVersion::V11));
+        assert_eq!(read("PURGEX  /account  HTTP/1.1"), want("PURGEX", "/account", HttpVersion::V11));
+        assert_eq!(read(" get\t/a b http/1.0 \r"), want("get", "/a b", HttpVersion::V10));
+        assert_eq!(read("GET http://h/p HTTP/1.1"), want("GET", "http://h/p", HttpVersion::V11));
+        assert_eq!(read("CONNECT h:443 HTTP/1.1"), want("CONNECT", "h:443", HttpVersion::V11));
+        assert_eq!(read("GET /?sid=1\r"), want("GET", "/?sid=1", HttpVersion::V09));
+        assert_eq!(read("M-SEARCH * HTTP/1.1"), want("M-SEARCH", "*", HttpVersion::V11));
+    }
+
+    #[test]
+    fn lines_of_other_protocols_are_not_requests() {
+        for line in [
+            "USER anonymous",
+            "EHLO mail.example",
+            "INVITE sip:a@b SIP/2.0",
+            "OPTIONS rtsp://h RTSP/1.0",
+            "SSH-2.0-OpenSSH_9.2 Debian",
+            "Cookie: a=b",
+            "",
+            "GET",
+            "GET HTTP/1.1",
+            "\u{0}\u{1} / HTTP/1.1",
+        ] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn strict_lines_are_not_prose() {
+        let strict = |l: &str| request_line(l.as_bytes(), Rigour::Strict).is_some();
+        assert!(strict("GET /x HTTP/1.1\r"));
+        assert!(strict("GET  /x  HTTP/1.1"));
+        assert!(strict("PROPFIND http://h/x HTTP/1.0"));
+        assert!(!strict("GET /x"));
+        assert!(!strict(" GET /x HTTP/1.1"));
+        assert!(!strict("server speaks HTTP/1.1"));
+        assert!(!strict("GET /x y HTTP/1.1"));
+        assert!(!strict("GET /x HTTP/2.0"));
+    }
+
+    #[test]
+    fn status_lines() {
+        let read = |l: &str| status_line(l.as_bytes()).map(|s| (s.status, s.version));
+        assert_eq!(read("HTTP/1.1 200 OK\r"), Some((200, HttpVersion::V11)));
+        assert_eq!(read("HTTP/1.0  302"), Some((302, HttpVersion::V10)));
+        for line in ["HTTP/1.1 20", "HTTP/1.1 2000 OK", "HTTP/x 200", "HTTP/1.1 099", "HTTP/1.1", "ICY 200 OK"] {
+            assert_eq!(read(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_a_message_may_begin_one_at_every_prefix() {
+        for line in ["GET / HTTP/1.1\r", "  PURGEX  /a  HTTP/1.1", "HTTP/1.1 200 OK", "http/1.0 404"] {
+            assert!(begins(line.as_bytes(), Expect::Either, Rigour::Permissive), "{line}");
+            for n in 0..line.len() {
+                assert!(may_begin(&line.as_bytes()[..n], Expect::Either, Rigour::Permissive), "{line} {n}");
+            }
+        }
+        assert!(!may_begin(b"Cookie:", Expect::Either, Rigour::Permissive));
+        assert!(!may_begin(&[b'a'; 65], Expect::Request, Rigour::Permissive));
+        assert!(!may_begin(&[b' '; 90], Expect::Request, Rigour::Permissive));
+        assert!(!may_begin(b"GET", Expect::Response, Rigour::Permissive));
+    }
+}
