@@ -1,7 +1,18 @@
 //! Floor 5: which values prove who a client is? Takes messages, gives sightings. The only floor
 //! that touches raw tokens; nothing secret leaves it.
 
+pub mod authorization;
+pub mod cookie;
+pub mod date;
+pub mod login;
+pub mod mask;
+pub mod names;
+pub mod pattern;
+pub mod service;
 pub mod sighting;
+pub mod strength;
+pub mod url;
+pub mod value;
 
 pub use sighting::{
     Carrier, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting, TokenUse,
