@@ -102,7 +102,15 @@ mod tests {
     #[test]
     fn paths() {
         let rules = rules();
-        for path in ["/login", "/shop/Login/", "/login.aspx", "/login;jsessionid=1", "/wp-login.php", "/blog/wp-login", "/idp/x/sso"] {
+        for path in [
+            "/login",
+            "/shop/Login/",
+            "/login.aspx",
+            "/login;jsessionid=1",
+            "/wp-login.php",
+            "/blog/wp-login",
+            "/idp/x/sso",
+        ] {
             assert!(rules.is_login("", path.as_bytes()), "{path}");
         }
         for path in ["/", "", "/xlogin", "/login/help", "/loginx", "/enter", "/logout"] {
@@ -114,7 +122,9 @@ mod tests {
     #[test]
     fn redirects() {
         let rules = rules();
-        for location in ["/login?next=/a", "https://sso.test/login", "https://shop.test:444/enter#x", "login/../login", " /login "] {
+        for location in
+            ["/login?next=/a", "https://sso.test/login", "https://shop.test:444/enter#x", "login/../login", " /login "]
+        {
             assert!(rules.is_login_redirect("other.test", location.as_bytes()), "{location}");
         }
         for location in ["/", "/home?from=/login", "https://sso.test", "", "/enter"] {

@@ -85,9 +85,9 @@ impl Hosts {
     pub fn include(&self, host: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Below(names) => names.iter().any(|name| {
-                host.strip_suffix(&**name).is_some_and(|front| front.is_empty() || front.ends_with('.'))
-            }),
+            Self::Below(names) => names
+                .iter()
+                .any(|name| host.strip_suffix(&**name).is_some_and(|front| front.is_empty() || front.ends_with('.'))),
         }
     }
 }
@@ -301,7 +301,9 @@ impl TokenNames {
         let base = chunk_of(name);
         if let Some((len, order)) = base {
             let (name, lower) = (name.get(..len)?, lower.get(..len)?);
-            if let Some(named) = chunk(exact(name, lower), order).or_else(|| chunk(self.wild(table, name, lower, host), order)) {
+            if let Some(named) =
+                chunk(exact(name, lower), order).or_else(|| chunk(self.wild(table, name, lower, host), order))
+            {
                 return Some(Verdict::Token(named));
             }
         }
@@ -363,7 +365,8 @@ fn chunk_of(name: &[u8]) -> Option<(usize, u8)> {
         return None;
     }
     let number = number.iter().fold(0_u8, |n, b| n.saturating_mul(10).saturating_add(b.saturating_sub(b'0')));
-    let base = base.strip_suffix(b".").or_else(|| base.strip_suffix(b"_")).or_else(|| base.strip_suffix(b"C")).unwrap_or(base);
+    let base =
+        base.strip_suffix(b".").or_else(|| base.strip_suffix(b"_")).or_else(|| base.strip_suffix(b"C")).unwrap_or(base);
     Some((base.len(), number.saturating_add(1)))
 }
 
