@@ -28,6 +28,12 @@ pub(super) fn line(text: &str) {
     let _gone = writeln!(io::stderr().lock(), "tokentrail: {clean}");
 }
 
+/// Writes several lines as they are. What could move a terminal's cursor is replaced.
+pub(super) fn block(text: &str) {
+    let clean: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    let _gone = io::stderr().lock().write_all(clean.as_bytes());
+}
+
 /// Help and versions are printed as they are; mistakes become one line.
 pub(super) fn about_usage(error: &clap::Error) -> Exit {
     match error.kind() {

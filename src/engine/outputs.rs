@@ -31,17 +31,23 @@ impl Outputs {
     ///
     /// # Errors
     /// When a file can be neither opened nor made.
-    pub fn open(alerts: &[Output], events: Option<&Path>, start: Start, color: Color) -> Result<Self, SinkError> {
+    pub fn open(
+        alerts: &[Output],
+        alerts_start: Start,
+        events: Option<&Path>,
+        events_start: Start,
+        color: Color,
+    ) -> Result<Self, SinkError> {
         let alert_output = |settings: &Output| {
             let (path, color) = match &settings.target {
                 Target::Stdout => (Path::new("-"), color),
                 Target::File(path) => (path.as_path(), Color::Never),
             };
-            Ok(AlertOutput { settings: settings.clone(), sink: JsonLines::open(path, start)?, color })
+            Ok(AlertOutput { settings: settings.clone(), sink: JsonLines::open(path, alerts_start)?, color })
         };
         Ok(Self {
             alerts: alerts.iter().map(alert_output).collect::<Result<_, _>>()?,
-            events: events.map(|path| JsonLines::open(path, start)).transpose()?,
+            events: events.map(|path| JsonLines::open(path, events_start)).transpose()?,
             dirty: false,
             trouble: None,
             gone: false,

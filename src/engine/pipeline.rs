@@ -87,17 +87,20 @@ impl Pipeline {
 
     /// The end of the history: flows end, what waited is judged, final counts are told.
     pub fn finish(&mut self, audience: &mut impl Audience) {
-        self.guarded(|flows, tap| flows.drain(tap));
+        // Each failure loses one flow, so this ends.
+        while !self.guarded(|flows, tap| flows.drain(tap)) {}
         self.pass_on(audience);
         self.stage.finish(&mut self.alerts);
         self.tell(audience);
     }
 
     /// Does one step of the flow floor. A panic in a parser loses the flow that caused it, not the run.
-    fn guarded(&mut self, step: impl FnOnce(&mut Flows, &mut TokenTap)) {
+    /// True when there was none, or nobody knows which flow it was.
+    fn guarded(&mut self, step: impl FnOnce(&mut Flows, &mut TokenTap)) -> bool {
         let (flows, tap) = (&mut self.flows, &mut self.tap);
-        if panic::catch_unwind(AssertUnwindSafe(|| step(flows, tap))).is_err() {
-            self.flows.quarantine(&mut self.tap);
+        match panic::catch_unwind(AssertUnwindSafe(|| step(flows, tap))) {
+            Ok(()) => true,
+            Err(_) => self.flows.quarantine(&mut self.tap).is_none(),
         }
     }
 

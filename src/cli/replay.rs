@@ -1,0 +1,92 @@
+//! How does `tokentrail replay` go? Inputs told apart from the filter, one history, an exit code.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use super::arguments::{Global, ReplayArguments};
+use super::refusal::{OrExit, Refusal};
+use super::setup::{self, Setup};
+use super::{Exit, closing, complain};
+use crate::alert::Summary;
+use crate::capture::inputs::{expand, split_arguments};
+use crate::capture::{CaptureError, Filter, History, InputError, Selected, TimeRange};
+use crate::detect::Severity;
+use crate::engine::progress::ProgressLine;
+use crate::engine::replay::{Tellers, replay};
+use crate::engine::signals::Signals;
+use crate::engine::{build, counts};
+
+pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, Refusal> {
+    let setup = Setup::read(global)?;
+    let key = setup::replay_key(&arguments.results)?;
+    let (inputs, filter) = inputs_and_filter(arguments);
+    let filter = filter.map(|words| Filter::new(&words)).transpose().or_exit(Exit::Usage)?;
+    let inputs = expand(&inputs).map_err(|error| {
+        let exit = match error {
+            InputError::Url { .. } | InputError::StdinTwice | InputError::Pattern { .. } => Exit::Usage,
+            _ => Exit::Input,
+        };
+        Refusal::new(exit, error)
+    })?;
+    let history = History::open(inputs);
+    let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
+    let total = history.progress().total;
+    let mut source = Selected::new(history, filter, TimeRange::new(arguments.from, arguments.to));
+
+    let mut outputs = setup.outputs(&arguments.results, global, false)?;
+    let sensor = build::sensor(captures.clone());
+    let min_severity = outputs.min_severity();
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events());
+    let signals = Signals::listen(false).or_exit(Exit::Failed)?;
+    let shown = !arguments.no_progress && !global.quiet && io::stderr().is_terminal();
+    let mut progress = ProgressLine::new(total, shown);
+
+    let mut tellers = Tellers { outputs: &mut outputs, sensor: &sensor };
+    let position = |source: &Selected<History>| source.source().progress();
+    let replayed = replay(&mut source, &mut pipeline, &mut tellers, &signals, &mut progress, position);
+
+    let truncated = replayed.unread.iter().filter_map(|error| match error {
+        CaptureError::File { name, .. } => Some(name.as_str().into()),
+        CaptureError::Filter(_) => None,
+    });
+    let told = counts::summary(&mut pipeline, captures, truncated.collect());
+    outputs.summary(&told, &sensor);
+    outputs.flush();
+
+    let mut exit = setup::output_trouble(&mut outputs);
+    for error in &replayed.unread {
+        complain::line(&error.to_string());
+        exit = exit.or(Exit::Input);
+    }
+    if !global.quiet && (told.frames > 0 || replayed.unread.is_empty()) {
+        complain::block(&closing::lines(&told, min_severity));
+    }
+    if replayed.interrupted {
+        complain::line("interrupted: what was read until then is reported");
+        exit = exit.or(Exit::Interrupted);
+    }
+    if arguments.fail_on.is_some_and(|threshold| reached(&told, threshold)) {
+        exit = exit.or(Exit::Alerts);
+    }
+    Ok(exit)
+}
+
+/// Whether an alert is at or above the threshold.
+fn reached(told: &Summary, threshold: Severity) -> bool {
+    told.alerts.iter().any(|(severity, n)| *severity >= threshold && *n > 0)
+}
+
+/// What is read, and the filter over it. A first word that is neither an input nor followed by one
+/// was meant as an input when nothing else is.
+fn inputs_and_filter(arguments: &ReplayArguments) -> (Vec<OsString>, Option<String>) {
+    let words: Vec<OsString> = arguments.words.iter().map(Into::into).collect();
+    let split = split_arguments(&words);
+    let mut inputs: Vec<OsString> = arguments.read.iter().map(Into::into).collect();
+    inputs.extend(split.inputs);
+    if inputs.is_empty() {
+        return (words.into_iter().take(1).collect(), None);
+    }
+    let forced = (!arguments.filter.is_empty()).then(|| arguments.filter.join(" "));
+    let filter = [split.filter, forced].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    (inputs, (!filter.is_empty()).then_some(filter))
+}

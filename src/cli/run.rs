@@ -1,0 +1,101 @@
+//! How does `tokentrail run` go? Interfaces opened, metrics served, watched until a signal.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::arguments::{Global, RunArguments};
+use super::refusal::{OrExit, Refusal};
+use super::setup::{self, Setup};
+use super::{Exit, closing, complain};
+use crate::capture::live::interfaces;
+use crate::capture::{LiveCapture, LiveConfig, LiveError};
+use crate::detect::CATALOGUE;
+use crate::engine::config::Interface;
+use crate::engine::listener::Listener;
+use crate::engine::live::{Watched, publish, watch};
+use crate::engine::outputs::Outputs;
+use crate::engine::replay::Tellers;
+use crate::engine::signals::{Signals, Stop};
+use crate::engine::{build, clock, counts};
+use crate::metrics::{Layout, Metrics};
+
+pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Refusal> {
+    let mut setup = Setup::read(global)?;
+    if !arguments.interface.is_empty() {
+        setup.config.interfaces = arguments.interface.iter().cloned().map(Interface::new).collect();
+    }
+    if setup.config.interfaces.is_empty() {
+        let known = interfaces().join(", ");
+        let message = format!("no interface to capture from: give -i IFACE or capture.interfaces; there are: {known}");
+        return Err(Refusal::new(Exit::Usage, message));
+    }
+    let words: Vec<&str> = arguments.words.iter().chain(&arguments.filter).map(String::as_str).collect();
+    let filter = (!words.is_empty()).then(|| words.join(" "));
+    if let Some(address) = arguments.listen {
+        setup.config.web_listen = address;
+    }
+
+    let signals = Signals::listen(true).or_exit(Exit::Failed)?;
+    let mut watched = open(&setup.config.interfaces, filter.as_deref())?;
+    let key = setup::daemon_key(&arguments.results, &setup.config)?;
+    let mut outputs = setup.outputs(&arguments.results, global, true)?;
+    let metrics = Arc::new(metrics(&setup, &watched, &outputs).or_exit(Exit::Failed)?);
+    let ready = Arc::new(AtomicBool::new(false));
+    let listener =
+        Listener::start(setup.config.web_listen, Arc::clone(&metrics), Arc::clone(&ready)).or_exit(Exit::Failed)?;
+
+    let names: Vec<Box<str>> = watched.iter().map(|interface| interface.name().into()).collect();
+    let sensor = build::sensor(names.clone());
+    let min_severity = outputs.min_severity();
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events());
+    tracing::info!(interfaces = names.join(","), web = %listener.address(), "capturing");
+    let mut tellers = Tellers { outputs: &mut outputs, sensor: &sensor };
+    publish(&mut watched, &mut pipeline, &tellers, &metrics);
+    let stop = watch(&mut watched, &mut pipeline, &mut tellers, &signals, &metrics, &ready);
+    drop(listener);
+
+    let told = counts::summary(&mut pipeline, names, Vec::new());
+    outputs.summary(&told, &sensor);
+    outputs.flush();
+    let exit = setup::output_trouble(&mut outputs);
+    if !global.quiet {
+        complain::block(&closing::lines(&told, min_severity));
+    }
+    Ok(match stop {
+        Stop::Terminate => exit,
+        Stop::Interrupt => exit.or(Exit::Interrupted),
+    })
+}
+
+fn open(interfaces: &[Interface], filter: Option<&str>) -> Result<Vec<Watched>, Refusal> {
+    let open = |(at, interface): (usize, &Interface)| {
+        let config = LiveConfig {
+            filter: filter.map(str::to_owned).or_else(|| interface.filter.clone()),
+            ring_bytes: interface.ring,
+            capture: u32::try_from(at).unwrap_or(u32::MAX),
+            ..LiveConfig::new(interface.name.as_str())
+        };
+        let capture = LiveCapture::open(config).map_err(|error| {
+            let exit = match &error {
+                LiveError::NotPermitted { .. } => Exit::Denied,
+                LiveError::Filter(_) => Exit::Usage,
+                LiveError::NoSuchInterface { .. } => Exit::Input,
+                LiveError::Open { .. } | LiveError::Lost { .. } => Exit::Failed,
+            };
+            Refusal::new(exit, error)
+        })?;
+        Ok(Watched::new(capture))
+    };
+    interfaces.iter().enumerate().map(open).collect()
+}
+
+fn metrics(setup: &Setup, watched: &[Watched], outputs: &Outputs) -> Result<Metrics, impl std::fmt::Display + use<>> {
+    Metrics::new(&Layout {
+        interfaces: &watched.iter().map(|interface| interface.name().to_owned()).collect::<Vec<_>>(),
+        outputs: &outputs.counters().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(),
+        detectors: &CATALOGUE.map(|detector| detector.name),
+        rules: &setup.rules.counts(),
+        pools: &build::pools(setup.config.memory),
+        loaded: clock::now(),
+    })
+}

@@ -1,0 +1,115 @@
+//! What do all commands that watch need? Configuration, rules, key and outputs, before anything is read.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::arguments::{Global, Results};
+use super::refusal::{OrExit, Refusal};
+use super::{Exit, complain};
+use crate::alert::text::Color;
+use crate::config::token_key::{self, TokenKey};
+use crate::detect::Severity;
+use crate::engine::build::{self, Ground};
+use crate::engine::config::{Config, Format, Output, Target};
+use crate::engine::outputs::Outputs;
+use crate::engine::pipeline::Pipeline;
+use crate::rules::{self, RuleSet};
+use crate::sink::Start;
+
+/// Configuration and rules as the file and the flags say.
+pub(super) struct Setup {
+    pub(super) config: Config,
+    pub(super) rules: RuleSet,
+}
+
+impl Setup {
+    /// Reads both.
+    pub(super) fn read(global: &Global) -> Result<Self, Refusal> {
+        let file = crate::config::path(global.config.clone());
+        let mut config = crate::config::load(file.as_deref(), &global.set).or_exit(Exit::Invalid)?;
+        config.rules.paths.extend(global.rules.iter().cloned());
+        let rules = rules::load(config.rules.builtin, &config.rules.paths).or_exit(Exit::Invalid)?;
+        Ok(Self { config, rules })
+    }
+
+    /// A pipeline that has seen nothing.
+    pub(super) fn pipeline(&self, key: &TokenKey, min_severity: Severity, transactions: bool) -> Pipeline {
+        let ground = Ground {
+            tap: Arc::clone(&self.rules.tap),
+            settings: &self.rules.settings,
+            key: key.expose(),
+            min_severity,
+            transactions,
+        };
+        build::pipeline(&self.config, &ground)
+    }
+
+    /// Opens the outputs: those of the flags, else those of the file, else standard output.
+    pub(super) fn outputs(&self, results: &Results, global: &Global, daemon: bool) -> Result<Outputs, Refusal> {
+        let stdout_is_terminal = io::stdout().is_terminal();
+        let stdout_format = if stdout_is_terminal { Format::Text } else { Format::Ecs };
+        let mut alerts = match &results.alerts {
+            Some(path) => vec![output("alerts", path, stdout_format)],
+            None if self.config.outputs.is_empty() => vec![output("stdout", Path::new("-"), stdout_format)],
+            None => self.config.outputs.clone(),
+        };
+        let events_on_stdout = results.events.as_deref() == Some(Path::new("-"));
+        for output in &mut alerts {
+            if events_on_stdout && output.target == Target::Stdout {
+                // Both on one stream are told apart by their JSON.
+                output.format = Format::Ecs;
+            }
+            output.format = results.format.unwrap_or(output.format);
+            output.min_severity = results.min_severity.unwrap_or(output.min_severity);
+        }
+        let alerts_start = if daemon || results.alerts.is_none() { Start::Append } else { Start::Replace };
+        let events_start = if daemon { Start::Append } else { Start::Replace };
+        let color = if global.color.on(&io::stdout()) { Color::Always } else { Color::Never };
+        Outputs::open(&alerts, alerts_start, results.events.as_deref(), events_start, color).or_exit(Exit::Failed)
+    }
+}
+
+/// The key of a replay: the file's, or a fresh one.
+pub(super) fn replay_key(results: &Results) -> Result<TokenKey, Refusal> {
+    match &results.token_key_file {
+        Some(path) => token_key::read(path).or_exit(Exit::Invalid),
+        None => token_key::random().or_exit(Exit::Failed),
+    }
+}
+
+/// The key of the daemon: the flag's file, which must be there, else the configured one, which is
+/// made when it is not, else a fresh one.
+pub(super) fn daemon_key(results: &Results, config: &Config) -> Result<TokenKey, Refusal> {
+    if results.token_key_file.is_some() {
+        return replay_key(results);
+    }
+    let Some(path) = &config.sessions.key_file else {
+        tracing::warn!("no token key is configured (sessions.key_file): token refs will differ after a restart");
+        return replay_key(results);
+    };
+    let (key, made) = token_key::read_or_create(path).or_exit(Exit::Invalid)?;
+    if made {
+        tracing::info!(path = %path.display(), "made a new token key");
+    }
+    Ok(key)
+}
+
+fn output(name: &str, path: &Path, stdout_format: Format) -> Output {
+    let (target, format) = match path == Path::new("-") {
+        true => (Target::Stdout, stdout_format),
+        false => (Target::File(path.to_owned()), Format::Ecs),
+    };
+    Output { name: name.to_owned(), target, format, min_severity: Severity::Low }
+}
+
+/// Tells what went wrong with an output, if anything did.
+pub(super) fn output_trouble(outputs: &mut Outputs) -> Exit {
+    match outputs.take_trouble() {
+        Some(error) => {
+            complain::line(&error.to_string());
+            Exit::Failed
+        }
+        None => Exit::Ok,
+    }
+}

@@ -1,0 +1,75 @@
+//! How are the floors put together from a configuration? Every bound and every key in one place.
+
+use std::sync::Arc;
+
+use super::config::Config;
+use super::pipeline::{Flows, Pipeline};
+use super::stage::Stage;
+use crate::alert::{AlertDesk, DeskConfig, Sensor};
+use crate::base::ids::DigestKey;
+use crate::detect::{Detectors, Settings, Severity};
+use crate::flow::FlowConfig;
+use crate::session::{SessionConfig, SessionTable};
+use crate::token::{TapRules, TokenTap};
+
+/// What a pipeline is built from, beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Ground<'a> {
+    /// Which values are tokens.
+    pub tap: Arc<TapRules>,
+    /// How the detectors are tuned.
+    pub settings: &'a Settings,
+    /// The installation's key. All others, and the seeds of hashes, are derived from it: the same
+    /// capture with the same key gives the same bytes.
+    pub key: &'a [u8; 32],
+    /// The mildest severity that is told.
+    pub min_severity: Severity,
+    /// Whether transactions are told too.
+    pub transactions: bool,
+}
+
+/// The parts of the memory budget in bytes: sessions 50 %, flows 20 %, reassembly 25 %.
+#[must_use]
+pub const fn pools(memory: u64) -> [(&'static str, u64); 3] {
+    [("sessions", memory / 2), ("flows", memory / 5), ("reassembly", memory / 4)]
+}
+
+/// A pipeline that has seen nothing.
+#[must_use]
+pub fn pipeline(config: &Config, ground: &Ground<'_>) -> Pipeline {
+    let [(_, table_bytes), (_, flow_bytes), (_, reassembly_bytes)] = pools(config.memory);
+    let derived = |purpose| DigestKey::derive(ground.key, purpose);
+    let hash_key = derived("hash seed").digest(&[]).0;
+    let seed = u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default());
+
+    let flows = Flows::new(FlowConfig {
+        table_bytes: flow_bytes,
+        reassembly_bytes,
+        established_timeout: config.flows.established_timeout,
+        mid_message_timeout: config.flows.mid_message_timeout,
+        hash_seed: seed,
+        ..FlowConfig::default()
+    });
+    let tap = TokenTap::new(Arc::clone(&ground.tap), derived("token ref"), hash_key, ground.transactions);
+    let sessions = SessionConfig {
+        table_bytes,
+        idle_timeout: config.sessions.idle_timeout,
+        absolute_timeout: config.sessions.absolute_timeout,
+        retention: config.sessions.retention,
+        ..SessionConfig::default()
+    };
+    let desk = DeskConfig { min_severity: ground.min_severity, ..DeskConfig::default() };
+    let stage = Stage::new(
+        SessionTable::new(sessions, ground.key, seed),
+        Detectors::new(ground.settings, seed),
+        AlertDesk::new(desk, derived(AlertDesk::KEY_PURPOSE)),
+    );
+    Pipeline::new(flows, tap, stage)
+}
+
+/// Who watches: this host, and the captures by their index.
+#[must_use]
+pub fn sensor(captures: Vec<Box<str>>) -> Sensor {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Sensor { name: name.trim().into(), captures }
+}
