@@ -83,7 +83,7 @@ pub(super) enum Command {
     /// Print a JSON Schema
     Schema {
         /// Of what
-        #[arg(value_name = "alert|event|config|rules")]
+        #[arg(value_name = "alert|event|config")]
         of: SchemaOf,
     },
     /// Print a completion script for a shell
@@ -97,8 +97,12 @@ pub(super) enum Command {
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArguments {
-    #[command(flatten)]
-    pub(super) results: Results,
+    /// Form of the alerts: text or ecs [default: text]
+    #[arg(long, value_name = "FORM", value_parser = format)]
+    pub(super) format: Option<Format>,
+    /// Milder alerts are not shown [default: low]
+    #[arg(long, value_name = "SEVERITY", value_parser = severities())]
+    pub(super) min_severity: Option<Severity>,
 }
 
 #[derive(Args, Debug)]
@@ -186,7 +190,6 @@ pub(super) enum SchemaOf {
     Alert,
     Event,
     Config,
-    Rules,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

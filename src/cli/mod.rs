@@ -3,9 +3,16 @@
 //! Results go to standard output, everything else to standard error.
 
 mod arguments;
+mod closing;
 mod complain;
+mod demo;
 mod exit;
 mod logging;
+mod refusal;
+mod replay;
+mod rules;
+mod run;
+mod setup;
 mod short_form;
 
 use std::ffi::OsString;
@@ -14,7 +21,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
-use arguments::{Arguments, Color, Command, Global, SchemaOf};
+use crate::alert;
+use arguments::{Arguments, Color, Command, Global, RulesCommand, SchemaOf};
+use refusal::{OrExit, Refusal};
 pub use exit::Exit;
 
 /// The program: reads `arguments` (the first is the program's name), does what they say, and gives
@@ -27,50 +36,54 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match parsed.and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches)) {
         Ok(Arguments { global, command }) => {
             logging::start(&global);
-            run(command, &global)
+            run(&command, &global).unwrap_or_else(|refusal| {
+                refusal.reasons.iter().for_each(|reason| complain::line(reason));
+                refusal.exit
+            })
         }
         Err(error) => complain::about_usage(&error),
     };
     exit.into()
 }
 
-fn run(command: Command, global: &Global) -> Exit {
-    let _ = global;
+fn run(command: &Command, global: &Global) -> Result<Exit, Refusal> {
     match command {
-        Command::Schema { of: SchemaOf::Config } => {
-            print_or_fail(&(json(&schemars::schema_for!(crate::config::Layer)) + "\n"))
-        }
+        Command::Demo(arguments) => demo::run(arguments, global),
+        Command::Replay(arguments) => replay::run(arguments, global),
+        Command::Run(arguments) => run::run(arguments, global),
+        Command::Check { .. } => rules::check(global),
+        Command::Rules { command: RulesCommand::List } => rules::list(global),
+        Command::Rules { command: RulesCommand::Show { id } } => rules::show(id, global),
+        Command::Schema { of } => print(&schema(*of)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "tokentrail", &mut script);
-            print_or_fail(&String::from_utf8_lossy(&script))
+            clap_complete::generate(*shell, &mut Arguments::command(), "tokentrail", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
         Command::Man => {
             let mut page = Vec::new();
-            match clap_mangen::Man::new(Arguments::command()).render(&mut page) {
-                Ok(()) => print_or_fail(&String::from_utf8_lossy(&page)),
-                Err(error) => fail(Exit::Failed, &error),
-            }
+            clap_mangen::Man::new(Arguments::command()).render(&mut page).or_exit(Exit::Failed)?;
+            print(&String::from_utf8_lossy(&page))
         }
-        _ => unreachable!(),
     }
 }
 
-/// Writes a result; a reader that went away is no failure.
-fn print_or_fail(text: &str) -> Exit {
+fn schema(of: SchemaOf) -> String {
+    let schema = match of {
+        SchemaOf::Alert => alert::schema_alert(),
+        SchemaOf::Event => alert::schema_event(),
+        SchemaOf::Config => schemars::schema_for!(crate::config::Layer).to_value(),
+    };
+    format!("{schema:#}\n")
+}
+
+/// Writes a result to standard output; a reader that went away is no failure.
+fn print(text: &str) -> Result<Exit, Refusal> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Failed, &error),
-        _ => Exit::Ok,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Refusal::new(Exit::Failed, format_args!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(Exit::Ok),
     }
-}
-
-/// One line about what went wrong.
-fn fail(exit: Exit, error: &dyn std::fmt::Display) -> Exit {
-    complain::line(&error.to_string());
-    exit
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }

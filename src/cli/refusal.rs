@@ -1,4 +1,4 @@
-//! Why does a command end before its work is done? One line and an exit code.
+//! Why does a command end before its work is done? A line for each reason, and an exit code.
 
 use super::Exit;
 
@@ -6,12 +6,13 @@ use super::Exit;
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) exit: Exit,
-    pub(super) message: String,
+    /// One line each.
+    pub(super) reasons: Vec<String>,
 }
 
 impl Refusal {
-    pub(super) fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, message: message.to_string() }
+    pub(super) fn new(exit: Exit, reason: impl std::fmt::Display) -> Self {
+        Self { exit, reasons: vec![reason.to_string()] }
     }
 }
 

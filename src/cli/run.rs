@@ -18,6 +18,7 @@ use crate::engine::replay::Tellers;
 use crate::engine::signals::{Signals, Stop};
 use crate::engine::{build, clock, counts};
 use crate::metrics::{Layout, Metrics};
+use crate::rules::KINDS;
 
 pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Refusal> {
     let mut setup = Setup::read(global)?;
@@ -94,7 +95,7 @@ fn metrics(setup: &Setup, watched: &[Watched], outputs: &Outputs) -> Result<Metr
         interfaces: &watched.iter().map(|interface| interface.name().to_owned()).collect::<Vec<_>>(),
         outputs: &outputs.counters().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(),
         detectors: &CATALOGUE.map(|detector| detector.name),
-        rules: &setup.rules.counts(),
+        rules: &KINDS.map(|kind| (kind, setup.rules.count(kind))),
         pools: &build::pools(setup.config.memory),
         loaded: clock::now(),
     })

@@ -16,6 +16,7 @@ use crate::engine::outputs::Outputs;
 use crate::engine::pipeline::Pipeline;
 use crate::rules::{self, RuleSet};
 use crate::sink::Start;
+use crate::token::TapRules;
 
 /// Configuration and rules as the file and the flags say.
 pub(super) struct Setup {
@@ -29,15 +30,23 @@ impl Setup {
         let file = crate::config::path(global.config.clone());
         let mut config = crate::config::load(file.as_deref(), &global.set).or_exit(Exit::Invalid)?;
         config.rules.paths.extend(global.rules.iter().cloned());
-        let rules = rules::load(config.rules.builtin, &config.rules.paths).or_exit(Exit::Invalid)?;
+        let rules = rules::load(config.rules.builtin, &config.rules.paths).map_err(|errors| Refusal {
+            exit: Exit::Invalid,
+            reasons: errors.iter().map(ToString::to_string).collect(),
+        })?;
         Ok(Self { config, rules })
     }
 
     /// A pipeline that has seen nothing.
     pub(super) fn pipeline(&self, key: &TokenKey, min_severity: Severity, transactions: bool) -> Pipeline {
+        let tap = TapRules {
+            names: self.rules.tokens.clone(),
+            login: self.rules.logins.clone(),
+            agents: Arc::new(self.rules.agents.clone()),
+        };
         let ground = Ground {
-            tap: Arc::clone(&self.rules.tap),
-            settings: &self.rules.settings,
+            tap: Arc::new(tap),
+            settings: &self.rules.detectors,
             key: key.expose(),
             min_severity,
             transactions,

@@ -1,0 +1,135 @@
+//! What does it find? The bundled captures, replayed and explained one after the other.
+
+use std::fmt::Write;
+use std::io::{self, Cursor};
+
+use serde::Deserialize;
+
+use super::arguments::{DemoArguments, Global};
+use super::refusal::{OrExit, Refusal};
+use super::setup::Setup;
+use super::{Exit, closing, print};
+use crate::alert::text::{self, Color};
+use crate::alert::{Alert, Sensor, ecs};
+use crate::base::secret::Secret;
+use crate::capture::CaptureFile;
+use crate::detect::Severity;
+use crate::engine::config::Format;
+use crate::engine::pipeline::Audience;
+use crate::engine::{build, counts};
+use crate::token::Transaction;
+
+/// The captures are public and so may be their key: the demonstration says the same every time.
+const KEY: [u8; 32] = *b"the key of the demonstration ...";
+
+/// Titles and stories, in the order in which they are shown.
+const STORIES: &str = include_str!("../../pcaps/demo.json");
+
+macro_rules! captures {
+    ($($name:literal),+ $(,)?) => {
+        /// The captures that are part of the program.
+        const CAPTURES: &[(&str, &[u8])] = &[$(($name, include_bytes!(concat!("../../pcaps/", $name)))),+];
+    };
+}
+
+captures![
+    "token-replay.pcap",
+    "copied-user-agent.pcap",
+    "same-address-other-browser.pcap",
+    "bearer-token.pcap",
+    "url-session-id.pcap",
+    "rejected-replay.pcap",
+    "roaming-client.pcap",
+    "ipv6-privacy.pcap",
+    "cookie-rotation.pcap",
+    "api-key-fleet.pcap",
+];
+
+#[derive(Deserialize)]
+struct Story {
+    capture: String,
+    title: String,
+    story: String,
+}
+
+/// Alerts as they stand at the end of a capture, in the order in which they were first told.
+#[derive(Default)]
+struct Collected(Vec<Alert>);
+
+impl Audience for Collected {
+    fn alert(&mut self, alert: &Alert) {
+        match self.0.iter_mut().find(|known| known.id == alert.id) {
+            Some(known) => *known = alert.clone(),
+            None => self.0.push(alert.clone()),
+        }
+    }
+
+    fn transaction(&mut self, _: &Transaction) {}
+}
+
+/// Replays each capture on its own and explains its alerts.
+pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Refusal> {
+    let setup = Setup::read(global)?;
+    let color = if global.color.on(&io::stdout()) { Color::Always } else { Color::Never };
+    let min_severity = arguments.min_severity.unwrap_or(Severity::Low);
+    let format = arguments.format.unwrap_or(Format::Text);
+    let stories: Vec<Story> = serde_json::from_str(STORIES).or_exit(Exit::Failed)?;
+    for (number, (story, bytes)) in stories.iter().filter_map(|story| Some((story, bytes_of(story)?))).enumerate() {
+        let sensor = build::sensor(vec![story.capture.as_str().into()]);
+        let mut pipeline = setup.pipeline(&Secret::new(KEY), min_severity, false);
+        let mut collected = Collected::default();
+        let mut capture = CaptureFile::read(Cursor::new(bytes)).or_exit(Exit::Failed)?;
+        while let Some(frame) = capture.next_frame().or_exit(Exit::Failed)? {
+            pipeline.frame(&frame, &mut collected);
+        }
+        pipeline.finish(&mut collected);
+        let mut page = String::new();
+        if format == Format::Text {
+            headline(&mut page, number + 1, story);
+        }
+        for alert in &collected.0 {
+            explain(&mut page, alert, &sensor, format, color);
+        }
+        if format == Format::Text {
+            let told = counts::summary(&mut pipeline, sensor.captures.clone(), Vec::new());
+            page += &closing::lines(&told, min_severity);
+            page.push('\n');
+        }
+        print(&page)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn bytes_of(story: &Story) -> Option<&'static [u8]> {
+    CAPTURES.iter().find(|(name, _)| *name == story.capture).map(|(_, bytes)| *bytes)
+}
+
+fn headline(page: &mut String, number: usize, story: &Story) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "{number}. {}\n{}\n{}\n", story.title, "=".repeat(story.title.chars().count() + 3), story.story);
+}
+
+/// A suspect is explained in full; what merely travelled in the open takes one line.
+fn explain(page: &mut String, alert: &Alert, sensor: &Sensor, format: Format, color: Color) {
+    let _ = match (format, alert.totals) {
+        (Format::Ecs, _) => writeln!(page, "{}", ecs::line(alert, sensor)),
+        (Format::Text, None) => writeln!(page, "{}", text::render(alert, sensor, color)),
+        (Format::Text, Some(_)) => {
+            let (severity, id, name) = (alert.severity.as_str(), alert.detector.id, alert.detector.name);
+            writeln!(page, "Also {severity}: {id} {name}: {}\n", alert.message)
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bundled_capture_has_a_story() {
+        let stories: Vec<Story> = serde_json::from_str(STORIES).unwrap();
+        for (name, _) in CAPTURES {
+            assert!(stories.iter().any(|story| story.capture == *name), "{name}");
+        }
+    }
+}
