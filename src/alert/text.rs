@@ -6,7 +6,7 @@ mod tests;
 
 use std::iter;
 
-use super::alert::Alert;
+use super::alert::{Alert, Status};
 use super::fit::Fit;
 use super::{Sensor, words};
 use crate::detect::Severity;
@@ -51,6 +51,19 @@ pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
         "alert",
         &format!("{} of incident {}, {}, count {}", alert.id, alert.incident, alert.status.as_str(), alert.count),
     );
+    page.text
+}
+
+/// One line for an alert whose full text was given before: its new count, score and reason.
+#[must_use]
+pub fn update(alert: &Alert, sensor: &Sensor, color: Color) -> String {
+    let mut page = Page { text: String::new(), color };
+    page.headline(alert, sensor);
+    let state = match alert.status {
+        Status::Ongoing => "again",
+        Status::Ended => "at the end",
+    };
+    page.paragraph("", &format!("{state}: {} (count {}; {})", alert.message, alert.count, alert.reason));
     page.text
 }
 

@@ -49,7 +49,11 @@ pub(super) fn lines(told: &Summary, min_severity: Severity) -> String {
         unseen.push(format!("limit {limit} reached {}", counted(*n, "time")));
     }
     if !told.truncated.is_empty() {
-        unseen.push(format!("{} not to the end: {}", counted(told.truncated.len() as u64, "file"), told.truncated.join(", ")));
+        unseen.push(format!(
+            "{} not to the end: {}",
+            counted(told.truncated.len() as u64, "file"),
+            told.truncated.join(", ")
+        ));
     }
     row("unseen", if unseen.is_empty() { "nothing".to_owned() } else { unseen.join(", ") });
     let found: Vec<String> = Severity::ALL

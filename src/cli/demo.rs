@@ -106,7 +106,8 @@ fn bytes_of(story: &Story) -> Option<&'static [u8]> {
 
 fn headline(page: &mut String, number: usize, story: &Story) {
     // Writing to a String cannot fail.
-    let _ = writeln!(page, "{number}. {}\n{}\n{}\n", story.title, "=".repeat(story.title.chars().count() + 3), story.story);
+    let _ =
+        writeln!(page, "{number}. {}\n{}\n{}\n", story.title, "=".repeat(story.title.chars().count() + 3), story.story);
 }
 
 /// A suspect is explained in full; what merely travelled in the open takes one line.

@@ -23,8 +23,8 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::alert;
 use arguments::{Arguments, Color, Command, Global, RulesCommand, SchemaOf};
-use refusal::{OrExit, Refusal};
 pub use exit::Exit;
+use refusal::{OrExit, Refusal};
 
 /// The program: reads `arguments` (the first is the program's name), does what they say, and gives
 /// the exit code.

@@ -16,6 +16,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
     let mut values: Vec<(&'static str, &'static str, u64)> = Vec::new();
     let proto = *pipeline.tap().counters();
     let tokens = *pipeline.tap().token_counters();
+    values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
     let flows = *pipeline.flows().counters();
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
@@ -46,14 +47,14 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
     ]);
     values.extend(TokenClass::ALL.iter().zip(tokens.sightings).map(|(c, n)| ("token_sightings_total", c.as_str(), n)));
     values.extend(tokens.ignored.reasons().map(|(reason, n)| ("tokens_ignored_total", reason, n)));
-    values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
     let desk_suppressed = desk.suppressed.by_reason();
     values.extend(desk_suppressed.map(|(reason, n)| ("alerts_suppressed_total", reason, n)));
 
     let alerts = CATALOGUE.iter().map(|detector| {
         Severity::ALL.map(|severity| desk.alerts.get(&(detector.id, severity)).copied().unwrap_or_default())
     });
-    let outputs = outputs.counters().map(|(_, c)| OutputCounts { events: c.events, errors: c.errors, dropped: c.dropped });
+    let outputs =
+        outputs.counters().map(|(_, c)| OutputCounts { events: c.events, errors: c.errors, dropped: c.dropped });
     Snapshot { interfaces, outputs: outputs.collect(), alerts: alerts.collect(), values }
 }
 
@@ -80,7 +81,11 @@ pub fn summary(pipeline: &mut Pipeline, captures: Vec<Box<str>>, truncated: Vec<
         decrypted_connections: 0,
         gaps: flows.gaps,
         limits_hit,
-        decode_errors: reading.undecoded_by_layer().chain([("fragment", reading.fragments)]).filter(|(_, n)| *n > 0).collect(),
+        decode_errors: reading
+            .undecoded_by_layer()
+            .chain([("fragment", reading.fragments)])
+            .filter(|(_, n)| *n > 0)
+            .collect(),
         alerts: stage.tally().clone(),
         captures,
         truncated,

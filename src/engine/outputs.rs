@@ -1,11 +1,13 @@
 //! Where do alerts and transactions go? To every output that was asked for, each in its form.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 use super::config::{Format, Output, Target};
 use crate::alert::text::Color;
 use crate::alert::{Alert, Sensor, Summary, ecs, event, summary, text};
+use crate::base::ids::Digest16;
 use crate::detect::Severity;
 use crate::sink::{JsonLines, Sink, SinkCounters, SinkError, Start};
 use crate::token::Transaction;
@@ -23,6 +25,27 @@ struct AlertOutput {
     settings: Output,
     sink: JsonLines,
     color: Color,
+    /// Alerts that were written in full as a text, with their severity then.
+    explained: HashSet<(Digest16, Severity)>,
+}
+
+/// Alerts that an output of texts remembers having explained; beyond it all are explained anew.
+const EXPLAINED_LIMIT: usize = 65_536;
+
+impl AlertOutput {
+    /// The alert in this output's form. People get a text in full once, then a line for each update.
+    fn record(&mut self, alert: &Alert, sensor: &Sensor) -> String {
+        if self.settings.format == Format::Ecs {
+            return ecs::line(alert, sensor);
+        }
+        if self.explained.len() >= EXPLAINED_LIMIT {
+            self.explained.clear();
+        }
+        if self.explained.insert((alert.id, alert.severity)) {
+            return text::render(alert, sensor, self.color);
+        }
+        text::update(alert, sensor, self.color)
+    }
 }
 
 impl Outputs {
@@ -43,7 +66,12 @@ impl Outputs {
                 Target::Stdout => (Path::new("-"), color),
                 Target::File(path) => (path.as_path(), Color::Never),
             };
-            Ok(AlertOutput { settings: settings.clone(), sink: JsonLines::open(path, alerts_start)?, color })
+            Ok(AlertOutput {
+                settings: settings.clone(),
+                sink: JsonLines::open(path, alerts_start)?,
+                color,
+                explained: HashSet::new(),
+            })
         };
         Ok(Self {
             alerts: alerts.iter().map(alert_output).collect::<Result<_, _>>()?,
@@ -63,10 +91,7 @@ impl Outputs {
     /// Writes an alert to every output that takes its severity.
     pub fn alert(&mut self, alert: &Alert, sensor: &Sensor) {
         for output in self.alerts.iter_mut().filter(|output| alert.severity >= output.settings.min_severity) {
-            let record = match output.settings.format {
-                Format::Ecs => ecs::line(alert, sensor),
-                Format::Text => text::render(alert, sensor, output.color),
-            };
+            let record = output.record(alert, sensor);
             let written = output.sink.write(&record);
             note(written, &mut self.trouble, &mut self.gone);
             self.dirty = true;

@@ -31,6 +31,15 @@ fn an_exposure_has_one_side() {
 }
 
 #[test]
+fn an_update_says_what_is_new() {
+    let told = alert(finding("TT-1003", Severity::Critical, stolen_session()));
+    let text = update(&told, &sensor(), Color::Never);
+    assert!(text.starts_with("CRITICAL  score 100  TT-1003 token.new_client"), "{text}");
+    assert!(text.contains(&format!("count {}", told.count)) && text.contains("203.0.113.9"), "{text}");
+    assert!(text.lines().count() < render(&told, &sensor(), Color::Never).lines().count() / 2, "{text}");
+}
+
+#[test]
 fn hostile_texts_cannot_steer_the_terminal() {
     let evil = "a\u{1b}]0;x\u{7}\u{1b}[2J\0\r\nFAKE  score 0\u{202e}\u{9b}31m";
     let mut seen = stolen_session();
