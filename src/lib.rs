@@ -41,6 +41,8 @@ pub mod flow;
 pub mod identity;
 pub mod packet;
 pub mod proto;
+#[cfg(feature = "daemon")]
+pub mod rules;
 pub mod session;
 #[cfg(feature = "daemon")]
 pub mod sink;

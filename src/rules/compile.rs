@@ -141,8 +141,8 @@ fn place(id: &str, place: PlaceEntry) -> Result<Place, String> {
         return Err(format!("{id}: `scheme` goes with `header`"));
     }
     let letter = |text: String| match text.as_bytes() {
-        [letter] if letter.is_ascii_alphabetic() => Ok(Place::Path(*letter)),
-        _ => Err(format!("{id}: path is `{text}`, expected the letter of a segment such as /(S(…))/")),
+        [b'(', letter, b'(', b')', b')'] if letter.is_ascii_alphabetic() => Ok(Place::Path(*letter)),
+        _ => Err(format!("{id}: path is `{text}`, expected a segment such as `(S())`")),
     };
     let header =
         |name: String| Ok(Place::Header { name: name.into(), scheme: place.scheme.map(String::into_boxed_str) });
@@ -160,9 +160,9 @@ fn place(id: &str, place: PlaceEntry) -> Result<Place, String> {
     .flatten();
     match (named.next(), named.next()) {
         (Some(place), None) => place,
-        _ => Err(format!(
-            "{id}: a place names exactly one of cookie, cookies, header, query, matrix, path, form, json"
-        )),
+        _ => {
+            Err(format!("{id}: a place names exactly one of cookie, cookies, header, query, matrix, path, form, json"))
+        }
     }
 }
 

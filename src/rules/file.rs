@@ -1,7 +1,5 @@
 //! What does a rule file look like? Its form, entry by entry, as people write it.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::error::RuleError;
@@ -18,9 +16,34 @@ pub(super) struct Document {
     pub(super) login: Vec<LoginEntry>,
     pub(super) agents: Vec<AgentEntry>,
     pub(super) detectors: Vec<DetectorEntry>,
-    pub(super) weights: BTreeMap<String, u8>,
+    #[serde(deserialize_with = "weights")]
+    pub(super) weights: Vec<(String, u8)>,
     exceptions: Option<Later>,
     tests: Option<Later>,
+}
+
+/// Signals and their points; a name that comes twice is a mistake.
+fn weights<'de, D: serde::Deserializer<'de>>(map: D) -> Result<Vec<(String, u8)>, D::Error> {
+    struct Weights;
+    impl<'de> serde::de::Visitor<'de> for Weights {
+        type Value = Vec<(String, u8)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("signals with their points, such as `network: 20`")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all: Self::Value = Vec::new();
+            while let Some((name, points)) = map.next_entry::<String, u8>()? {
+                if all.iter().any(|(known, _)| *known == name) {
+                    return Err(serde::de::Error::custom(format_args!("duplicate signal `{name}`")));
+                }
+                all.push((name, points));
+            }
+            Ok(all)
+        }
+    }
+    map.deserialize_map(Weights)
 }
 
 /// A part whose form is settled and which this version does not have.

@@ -1,9 +1,26 @@
 //! Floor 5: which values prove who a client is? Takes messages, gives sightings. The only floor
 //! that touches raw tokens; nothing secret leaves it.
 
+mod agents;
+pub mod authorization;
+pub mod cookie;
+pub mod counters;
+pub mod date;
+mod find;
+pub mod login;
+pub mod mask;
+pub mod names;
+pub mod pattern;
+pub mod service;
 pub mod sighting;
+pub mod strength;
+pub mod tap;
+pub mod url;
+pub mod value;
 
+pub use counters::TokenCounters;
 pub use sighting::{
     Carrier, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting, TokenUse,
     Transaction, TransactionToken,
 };
+pub use tap::{Seen, TapRules, TokenTap};

@@ -128,7 +128,14 @@ pub fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex: String = secret.iter().map(|b| format!("{b:02x}")).collect();
     let percent: String = secret.iter().map(|b| format!("%{b:02X}")).collect();
     let reversed = secret.iter().rev().copied().collect();
-    vec![secret.to_vec(), hex.clone().into_bytes(), hex.to_uppercase().into_bytes(), percent.into_bytes(), reversed, base64(secret)]
+    vec![
+        secret.to_vec(),
+        hex.clone().into_bytes(),
+        hex.to_uppercase().into_bytes(),
+        percent.into_bytes(),
+        reversed,
+        base64(secret),
+    ]
 }
 
 fn base64(bytes: &[u8]) -> Vec<u8> {

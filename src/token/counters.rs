@@ -1,0 +1,73 @@
+//! How many tokens were read, and what was left out and why?
+
+use super::sighting::TokenClass;
+
+/// Plain counters of this floor; the owner snapshots them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenCounters {
+    /// Sightings by class, in the order of [`TokenClass::ALL`] (`token_sightings_total{class}`).
+    pub sightings: [u64; TokenClass::ALL.len()],
+    /// Values left out, by reason (`tokens_ignored_total{reason}`).
+    pub ignored: Ignored,
+    /// Messages with more cookie pairs than are read (`limit_hits_total{limit="cookie_pairs"}`).
+    pub cookie_pairs_limit_hits: u64,
+    /// Parameters of a target beyond those that are read (`limit_hits_total{limit="parameters"}`).
+    pub parameters_limit_hits: u64,
+    /// Requests beyond those that wait for a reply (`limit_hits_total{limit="pipelined"}`).
+    pub pipelined_limit_hits: u64,
+    /// Times the interned user agents were forgotten (`limit_hits_total{limit="interned_user_agents"}`).
+    pub interned_user_agents_limit_hits: u64,
+}
+
+impl TokenCounters {
+    /// Counts a sighting.
+    pub fn sighted(&mut self, class: TokenClass) {
+        let index = TokenClass::ALL.iter().position(|c| *c == class);
+        if let Some(count) = index.and_then(|i| self.sightings.get_mut(i)) {
+            *count += 1;
+        }
+    }
+
+    /// Limits with their labels and counts.
+    #[must_use]
+    pub const fn limits(&self) -> [(&'static str, u64); 4] {
+        [
+            ("cookie_pairs", self.cookie_pairs_limit_hits),
+            ("parameters", self.parameters_limit_hits),
+            ("pipelined", self.pipelined_limit_hits),
+            ("interned_user_agents", self.interned_user_agents_limit_hits),
+        ]
+    }
+}
+
+/// Why a value was left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ignored {
+    /// A rule says that it is never a token.
+    pub excluded: u64,
+    /// No rule names it.
+    pub unnamed: u64,
+    /// It says that there is none: `deleted`, `null` …
+    pub placeholder: u64,
+    /// Shorter than its rule wants.
+    pub short: u64,
+    /// A scheme that signs single requests or authenticates the connection.
+    pub never_scheme: u64,
+    /// One of several cookies that are a token only together.
+    pub unpaired: u64,
+}
+
+impl Ignored {
+    /// Reasons with their labels and counts.
+    #[must_use]
+    pub const fn reasons(&self) -> [(&'static str, u64); 6] {
+        [
+            ("excluded", self.excluded),
+            ("unnamed", self.unnamed),
+            ("placeholder", self.placeholder),
+            ("short", self.short),
+            ("never_scheme", self.never_scheme),
+            ("unpaired", self.unpaired),
+        ]
+    }
+}

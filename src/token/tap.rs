@@ -1,0 +1,406 @@
+//! What do the messages of a flow say of tokens? Presented by requests, judged, issued and deleted
+//! by replies.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::base::ids::{DigestKey, TokenRef};
+use crate::base::net::Endpoint;
+use crate::base::time::Stamp;
+use crate::flow::{Direction, FlowInfo};
+use crate::identity::user_agent::AgentRules;
+use crate::identity::{AddressSource, ClientIdentity, UserAgent};
+use crate::proto::{HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead};
+
+use super::agents::UserAgents;
+use super::counters::TokenCounters;
+use super::find::{Finder, Found};
+use super::login::LoginRules;
+use super::mask::{self, Known};
+use super::names::TokenNames;
+use super::service::Site;
+use super::sighting::{
+    Carrier, HttpView, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting,
+    TokenUse, Transaction, TransactionToken,
+};
+use super::strength;
+use super::url::{self, Target};
+
+/// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
+pub const PIPELINE_LIMIT: usize = 128;
+
+/// The rules this floor works by; a reload swaps them as one.
+#[derive(Clone, Debug, Default)]
+pub struct TapRules {
+    /// Which names mean a token.
+    pub names: TokenNames,
+    /// Which paths are login pages.
+    pub login: LoginRules,
+    /// Programs known by their user agent.
+    pub agents: Arc<AgentRules>,
+}
+
+/// What passes on to the next floors, in the order in which it was seen.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// A token was presented, issued or deleted.
+    Token(TokenSighting),
+    /// A request that presented tokens was answered. Comes before what that reply issued.
+    Outcome(OutcomeSighting),
+    /// A request and its reply, for the metadata log.
+    Transaction(Transaction),
+}
+
+/// Reads tokens from the messages of all flows of one worker.
+pub struct TokenTap {
+    rules: Arc<TapRules>,
+    key: DigestKey,
+    agents: UserAgents,
+    transactions: bool,
+    seen: Vec<Seen>,
+    counters: TokenCounters,
+    proto: ProtoCounters,
+}
+
+/// What is remembered of one flow: requests that wait for a reply.
+#[derive(Default)]
+pub struct FlowTokens {
+    waiting: VecDeque<Waiting>,
+    /// Site of the latest request: most flows speak to one.
+    site: Option<Arc<Site>>,
+}
+
+struct Waiting {
+    view: Arc<RequestView>,
+    site: Arc<Site>,
+    presented: SmallVec<[SeenToken; 2]>,
+    cookies: u32,
+}
+
+impl TokenTap {
+    /// `key` makes the token refs, `hash_key` (random in the daemon) finds interned user agents.
+    /// `transactions` asks for [`Seen::Transaction`]; without it they cost nothing.
+    #[must_use]
+    pub fn new(rules: Arc<TapRules>, key: DigestKey, hash_key: [u8; 16], transactions: bool) -> Self {
+        let agents = UserAgents::new(rules.agents.clone(), hash_key);
+        let (counters, proto) = Default::default();
+        Self { rules, key, agents, transactions, seen: Vec::new(), counters, proto }
+    }
+
+    /// From now on works by other rules; what was read stays as it was.
+    pub fn set_rules(&mut self, rules: Arc<TapRules>) {
+        self.agents.set_rules(rules.agents.clone());
+        self.rules = rules;
+    }
+
+    /// Takes what was seen since the last call, in order. The owner drains after every segment, so
+    /// that no more is held than one segment can say.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Seen> {
+        self.seen.drain(..)
+    }
+
+    /// Counters of this floor.
+    #[must_use]
+    pub const fn token_counters(&self) -> &TokenCounters {
+        &self.counters
+    }
+
+    fn on_request(
+        &mut self,
+        state: &mut FlowTokens,
+        flow: &FlowInfo,
+        (ordinal, dir): (u32, Direction),
+        (first, complete): (Stamp, Stamp),
+        head: &RequestHead<'_>,
+    ) {
+        let (source, destination) = ends(flow, dir);
+        let target = url::split(head.method, head.target);
+        // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
+        let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();
+        let site =
+            state.site.take().filter(|s| s.is_of(host)).unwrap_or_else(|| Arc::new(Site::new(host, destination.ip)));
+        state.site = Some(site.clone());
+
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+        finder.request(head, target);
+        let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
+        let found = finder.finish();
+        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        let known = known(&found, &tokens);
+
+        let user_agent =
+            self.agents.read(head.all("user-agent").next(), &known, &mut self.counters.interned_user_agents_limit_hits);
+        let view = Arc::new(RequestView {
+            id: RequestId { flow: flow.id, ordinal },
+            first,
+            complete,
+            http: Some(http_view(head, target, &site, &known)),
+            ..view_of_flow(flow, dir, Some(user_agent), first)
+        });
+
+        let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
+        for token in tokens {
+            if !presented.iter().any(|p| same(p, &token)) {
+                self.sighting(&token, TokenUse::Presented, &view, complete);
+                presented.push(token);
+            }
+        }
+        let waiting = Waiting { view, site, presented, cookies };
+        if state.waiting.len() < PIPELINE_LIMIT {
+            state.waiting.push_back(waiting);
+        } else {
+            self.counters.pipelined_limit_hits += 1;
+            self.transaction(waiting, None, &[]);
+        }
+    }
+
+    fn on_response(
+        &mut self,
+        state: &mut FlowTokens,
+        flow: &FlowInfo,
+        (answers, dir): (Option<u32>, Direction),
+        (first, complete): (Stamp, Stamp),
+        head: &ResponseHead<'_>,
+    ) {
+        let request = answers.and_then(|ordinal| self.take_waiting(state, ordinal, head.version));
+        let (site, view) = match &request {
+            Some(waiting) => (waiting.site.clone(), waiting.view.clone()),
+            None => {
+                let client_dir = dir.opposite();
+                let id = RequestId { flow: flow.id, ordinal: answers.unwrap_or(u32::MAX) };
+                let view = RequestView { id, complete, ..view_of_flow(flow, client_dir, None, first) };
+                (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Arc::new(view))
+            }
+        };
+        let presented = request.as_ref().map_or(&[][..], |r| &r.presented);
+
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+        finder.response(head, complete.ts);
+        let found = finder.finish();
+        let mut set: Vec<(SeenToken, &Found<'_, '_>)> = Vec::with_capacity(found.len());
+        for one in &found {
+            let token = self.seen_token(one, &site);
+            if !set.iter().any(|(t, f)| same(t, &token) && f.set.deletes == one.set.deletes) {
+                set.push((token, one));
+            }
+        }
+        // A reply may delete a cookie of one path and set it for another: then it lives on.
+        let deleted = |token: &SeenToken| {
+            let mut of_name = set.iter().filter(|(t, _)| same_name(t, token)).peekable();
+            of_name.peek().is_some() && of_name.all(|(_, f)| f.set.deletes)
+        };
+
+        let to_login = (300..400).contains(&head.status)
+            && head.all("location").next().is_some_and(|l| rules.login.is_login_redirect(site.host(), l));
+        let refused = matches!(head.status, 401 | 403) || to_login;
+        if !presented.is_empty() {
+            let outcome = match head.status {
+                _ if refused => Outcome::Rejected,
+                101 | 200..=399 => Outcome::Accepted,
+                _ => Outcome::Unknown,
+            };
+            let judged = presented.iter().map(|t| (t.token, if deleted(t) { Outcome::Rejected } else { outcome }));
+            self.seen.push(Seen::Outcome(OutcomeSighting {
+                request: view.clone(),
+                tokens: judged.collect(),
+                status: head.status,
+                at: complete,
+            }));
+        }
+        for token in presented.iter().filter(|t| t.carrier == Carrier::Cookie && deleted(t)) {
+            self.sighting(token, TokenUse::Deleted, &view, complete);
+        }
+        let mut issued: SmallVec<[SeenToken; 2]> = SmallVec::new();
+        for (token, found) in set.iter().filter(|(_, f)| !f.set.deletes) {
+            let issue = Issued {
+                replaces: if refused { None } else { replaced(presented, token) },
+                secure: found.set.secure,
+                http_only: found.set.http_only,
+                same_site: found.set.same_site,
+            };
+            self.sighting(token, TokenUse::Issued(issue), &view, complete);
+            issued.push(token.clone());
+        }
+        if let Some(request) = request {
+            self.transaction(request, Some(head.status), &issued);
+        }
+    }
+
+    /// The request with this ordinal. Replies of HTTP/1 come in order, so requests before it will
+    /// get none.
+    fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Waiting> {
+        let at = state.waiting.iter().position(|w| w.view.id.ordinal == ordinal)?;
+        if version < HttpVersion::V2 {
+            for unanswered in state.waiting.drain(..at) {
+                self.transaction(unanswered, None, &[]);
+            }
+            return state.waiting.pop_front();
+        }
+        state.waiting.remove(at)
+    }
+
+    fn transaction(&mut self, request: Waiting, status: Option<u16>, issued: &[SeenToken]) {
+        if !self.transactions {
+            return;
+        }
+        let presented = request.presented.into_iter().map(|token| TransactionToken { token, issued: false });
+        let issued = issued.iter().map(|token| TransactionToken { token: token.clone(), issued: true });
+        self.seen.push(Seen::Transaction(Transaction {
+            request: request.view,
+            status,
+            cookies: request.cookies,
+            tokens: presented.chain(issued).collect(),
+        }));
+    }
+
+    fn sighting(&mut self, token: &SeenToken, action: TokenUse, request: &Arc<RequestView>, at: Stamp) {
+        self.counters.sighted(token.class);
+        self.seen.push(Seen::Token(TokenSighting {
+            token: token.clone(),
+            action,
+            request: request.clone(),
+            at,
+            // What cannot be decrypted gives no message, so every message travelled in the clear.
+            plaintext: true,
+        }));
+    }
+
+    /// Digests a token: here the raw value becomes a ref.
+    fn seen_token(&self, found: &Found<'_, '_>, site: &Site) -> SeenToken {
+        let value = found.value.bytes();
+        let bits = strength::bits(value);
+        let id = &found.rule.id;
+        let of_service = |service: &str| self.key.digest(&[service.as_bytes(), id.as_bytes(), value]);
+        let (token, by_address) = if bits >= strength::STRONG {
+            (self.key.digest(&[value]), None)
+        } else {
+            (of_service(site.service()), Some(of_service(site.address())))
+        };
+        let spelled = found.spelling.filter(|s| s.as_bytes() == found.name);
+        SeenToken {
+            token,
+            by_address,
+            strength: bits,
+            id: id.clone(),
+            name: spelled.cloned().unwrap_or_else(|| mask::text(found.name, &[]).into()),
+            carrier: found.carrier,
+            class: found.rule.class.unwrap_or(TokenClass::Session),
+            service: site.shown_service.clone(),
+        }
+    }
+}
+
+impl MessageSink for TokenTap {
+    type FlowState = FlowTokens;
+
+    fn on_message(&mut self, state: &mut FlowTokens, flow: &FlowInfo, message: Message<'_>) {
+        match message {
+            Message::Request { ordinal, dir, first, complete, head } => {
+                self.on_request(state, flow, (ordinal, dir), (first, complete), &head);
+            }
+            Message::Response { answers, dir, first, complete, head } => {
+                self.on_response(state, flow, (answers, dir), (first, complete), &head);
+            }
+            Message::TlsOpaque => {}
+            Message::End { .. } => {
+                for unanswered in std::mem::take(&mut state.waiting) {
+                    self.transaction(unanswered, None, &[]);
+                }
+            }
+        }
+    }
+
+    fn held_bytes(state: &FlowTokens) -> usize {
+        // A view's texts are most of what it holds; on average they are far below their limits.
+        const VIEW: usize = size_of::<RequestView>() + 256;
+        let waiting = state.waiting.capacity() * size_of::<Waiting>() + state.waiting.len() * VIEW;
+        waiting + state.site.as_ref().map_or(0, |s| s.held_bytes())
+    }
+
+    fn counters(&mut self) -> &mut ProtoCounters {
+        &mut self.proto
+    }
+}
+
+/// Sender and receiver of what travels in `dir`.
+const fn ends(flow: &FlowInfo, dir: Direction) -> (Endpoint, Endpoint) {
+    match dir {
+        Direction::Forward => (flow.initiator, flow.responder),
+        Direction::Reverse => (flow.responder, flow.initiator),
+    }
+}
+
+/// A view with all that the flow says of a client that sends in `dir`.
+fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgent>>, at: Stamp) -> RequestView {
+    let (source, destination) = ends(flow, dir);
+    let frame_mac = flow.mac.map(|mac| match dir {
+        Direction::Forward => mac.source,
+        Direction::Reverse => mac.destination,
+    });
+    RequestView {
+        id: RequestId { flow: flow.id, ordinal: u32::MAX },
+        first: at,
+        complete: at,
+        tenant: flow.tenant,
+        source,
+        destination,
+        client: ClientIdentity { address: Some(source.ip), address_from: AddressSource::Packet, frame_mac, user_agent },
+        http: None,
+        midstream: flow.midstream,
+        one_sided: !flow.two_sided,
+        gaps: flow.gaps,
+    }
+}
+
+/// The texts of a request, masked.
+fn http_view(head: &RequestHead<'_>, target: Target<'_>, site: &Site, known: &[Known<'_>]) -> HttpView {
+    let host = site.host().as_bytes();
+    HttpView {
+        version: head.version,
+        method: mask::text(head.method, known),
+        host: if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() },
+        path: mask::text(target.path, known),
+        query: target.query.map(|query| mask::query(query, known)),
+    }
+}
+
+/// All bytes that the texts of a message must not show.
+fn known<'k>(found: &'k [Found<'_, '_>], tokens: &[SeenToken]) -> Vec<Known<'k>> {
+    let mut known: Vec<Known<'k>> = Vec::new();
+    for (found, seen) in found.iter().zip(tokens) {
+        let value = found.value.bytes();
+        // A password alone is as secret as with its user.
+        let password = (seen.class == TokenClass::Basic).then(|| value.splitn(2, |b| *b == b':').nth(1)).flatten();
+        let forms = found.wire.iter().copied().chain([value]).chain(password);
+        for value in forms.filter(|v| !v.is_empty()) {
+            if !known.iter().rev().take(4).any(|k| k.value == value) {
+                known.push(Known { value, token: seen.token });
+            }
+        }
+    }
+    known
+}
+
+/// The same token in the same carrier by the same rule.
+fn same(a: &SeenToken, b: &SeenToken) -> bool {
+    a.token == b.token && a.carrier == b.carrier && a.id == b.id
+}
+
+/// Whether two tokens go by one name, or by one rule in different carriers.
+fn same_name(a: &SeenToken, b: &SeenToken) -> bool {
+    a.id == b.id && (a.carrier != b.carrier || a.name.eq_ignore_ascii_case(&b.name))
+}
+
+/// The presented token that an issued one takes the place of.
+fn replaced(presented: &[SeenToken], issued: &SeenToken) -> Option<TokenRef> {
+    let mut of_name = presented.iter().filter(|p| same_name(p, issued));
+    let kept = of_name.clone().any(|p| p.token == issued.token);
+    if kept { None } else { of_name.next().map(|p| p.token) }
+}
+
+#[cfg(test)]
+mod tests;
