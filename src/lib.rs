@@ -36,6 +36,8 @@
 
 pub mod alert;
 pub mod base;
+#[cfg(feature = "daemon")]
+pub mod capture;
 pub mod detect;
 pub mod flow;
 pub mod identity;

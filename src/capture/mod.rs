@@ -1,0 +1,74 @@
+//! Floor 9, the way in: where do frames come from? Takes files and interfaces, gives [`Frame`]s.
+//!
+//! A replay reads a [`History`]: all files that were asked for, one after the other, through a
+//! [`Selected`] that applies `--from`, `--to` and the filter words. The daemon reads a
+//! [`LiveCapture`] in batches. Neither owns a thread.
+
+mod byte_order;
+mod dlt;
+pub mod file;
+pub mod filter;
+pub mod history;
+pub mod inputs;
+pub mod live;
+mod pcap_file;
+mod pcapng;
+pub mod select;
+#[cfg(test)]
+mod tests;
+pub mod time_range;
+mod unwrapped;
+mod window;
+
+pub use file::{CaptureFile, FileError};
+pub use filter::{Filter, FilterError};
+pub use history::{History, Progress};
+pub use inputs::{Arguments, Input, InputError};
+pub use live::{LiveCapture, LiveConfig, LiveError, Polled};
+pub use select::Selected;
+pub use time_range::{TimeRange, TimeRangeError};
+
+use crate::packet::Frame;
+
+/// Longest frame that is read or captured, in bytes; libpcap's own limit.
+pub const MAX_FRAME: usize = 256 * 1024;
+
+/// Frames, one at a time, each valid until the next is asked for.
+///
+/// An error does not end the source: the next call goes on with what can still be read (the next
+/// file of a history), so call until the end and count what failed.
+pub trait PacketSource {
+    /// Moves on to the next frame; false at the end.
+    ///
+    /// # Errors
+    /// When something could not be read, or not to its end. What came before is whole.
+    fn advance(&mut self) -> Result<bool, CaptureError>;
+
+    /// The frame moved to; none before the first, after the last and after an error.
+    fn frame(&self) -> Option<Frame<'_>>;
+
+    /// Moves on and gives the frame; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`PacketSource::advance`].
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        Ok(if self.advance()? { self.frame() } else { None })
+    }
+}
+
+/// Why frames are missing.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// A file is unreadable, or not readable to its end.
+    #[error("{name}: {error}")]
+    File {
+        /// The file as it was named.
+        name: String,
+        /// What is wrong with it.
+        error: FileError,
+    },
+    /// The filter makes no sense for a link type that the capture turned out to have. Frames of
+    /// that link type are left out.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
