@@ -68,13 +68,16 @@ enum Inner {
 }
 
 fn main() -> Result<()> {
+    // `cargo test --all-targets` calls every benchmark with the flags of tests; a measurement is none.
+    let has = |word: &str| std::env::args().any(|argument| argument == word);
+    if !has("--bench") && !has("libpcap-loop") && !has("meter") {
+        return Ok(());
+    }
     let arguments = Arguments::parse();
     match &arguments.inner {
         Some(Inner::LibpcapLoop { capture }) => libpcap_loop::run(capture),
         Some(Inner::Meter { output, command }) => measure::meter(command, output),
-        None if arguments.bench => measure_all(&arguments),
-        // `cargo test --all-targets` calls every benchmark once; a measurement is not a test.
-        None => Ok(()),
+        None => measure_all(&arguments),
     }
 }
 
@@ -105,7 +108,8 @@ fn measure_all(arguments: &Arguments) -> Result<()> {
             start_up = costs.iter().map(|cost| cost.as_ref().map_or(0, |cost| cost.cpu)).collect();
         }
         show_costs(&runs, &costs, &start_up, totals);
-        if totals.thefts > 0 && costs.get(1).is_some_and(Result::is_ok) {
+        let is_done = runs.iter().zip(&costs).any(|(run, cost)| run.name == "tokentrail" && cost.is_ok());
+        if totals.thefts > 0 && is_done {
             show_findings(&room.join("alerts.json"), totals.thefts)?;
         }
         if !arguments.keep {
