@@ -45,6 +45,8 @@ pub(crate) fn run(command: &[String], output: &Path) -> Result<Cost> {
         .arg(output)
         .arg("--")
         .args(command)
+        // The last words are to be those of the command.
+        .env("RUST_BACKTRACE", "0")
         .stderr(File::create(&complaints)?)
         .output()
         .context("the meter does not start")?;

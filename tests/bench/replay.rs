@@ -200,6 +200,6 @@ fn show_findings(alerts: &Path, thefts: u64) -> Result<()> {
     }
     let is_thief = |ip: &&IpAddr| matches!(ip, IpAddr::V4(ip) if ip.octets()[..2] == THIEVES.octets()[..2]);
     let found = suspects.iter().filter(is_thief).count();
-    println!("  tokentrail names {found} of {thefts} thieves and {} others", suspects.len() - found);
+    println!("  suspects of tokentrail: {found} of {thefts} thieves, {} that stole nothing", suspects.len() - found);
     Ok(())
 }
