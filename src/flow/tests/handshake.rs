@@ -155,7 +155,7 @@ fn a_forged_answer_does_not_mislead_the_client_stream() {
 
 #[test]
 fn a_syn_inside_a_connection_does_not_disturb_it() {
-    for distance in [10, 54, 1 << 31, 3_000_000_000] {
+    for distance in [10, 54, 1_u32 << 31, 3_000_000_000] {
         let mut lab = Lab::opened();
         lab.say(0, &REQUEST[..10]);
         let stray = lab.c(i64::from(distance)).flags(SYN);
