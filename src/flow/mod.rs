@@ -1,7 +1,49 @@
 //! Floor 2: which connection, and what bytes? Takes segments, gives each direction's bytes in
 //! order and never twice, with gaps and anomalies named.
+//!
+//! A sensor is not the receiving host, and whoever evades it lives in the difference. Three ideas
+//! keep the difference small:
+//!
+//! * **A packet that a host would ignore must not cost us the flow.** Resets, SYNs and FINs are
+//!   noted; what the sides do next decides what they meant.
+//! * **A doubtful segment waits for its acknowledgement** (see `doubt`): a bad checksum, an
+//!   unexpected signature, an old timestamp … A forgery is never acknowledged, an offloaded checksum
+//!   always is.
+//! * **A hole is a gap when the receiver has got past it** and the bytes still do not come; or, where
+//!   only one side is seen, when the sender stays silent or the bounds are reached.
+//!
+//! | file | question |
+//! |---|---|
+//! | `tracker` | which flow does a segment belong to, and how long is it remembered? |
+//! | `flow` | what does a segment mean for its connection? |
+//! | `handshake` | where do the sequence numbers of a connection begin? |
+//! | `doubt` | would the receiving host take this segment? |
+//! | `stream` | how far has one side sent, and how far has the other acknowledged? |
+//! | `reassembler` | which bytes come next? |
+//! | `chunks` | which bytes are held? |
+//! | `timer` | who has been silent for too long? |
+//! | `index` | where in the table is a flow? |
+//! | `counters` | what has happened so far? |
+
+mod chunks;
+mod counters;
+mod doubt;
+#[allow(clippy::module_inception, reason = "the floor is named after its main word")]
+mod flow;
+mod handshake;
+mod index;
+mod reassembler;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod timer;
+mod tracker;
 
 use std::time::Duration;
+
+pub use counters::FlowCounters;
+pub use doubt::Doubt;
+pub use tracker::FlowTable;
 
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Stamp;
@@ -91,18 +133,19 @@ pub enum StreamEvent<'a> {
     },
     /// Odd TCP behaviour, not yet a verdict.
     Anomaly(Anomaly),
-    /// No more bytes in this direction (FIN in order). The other may go on.
+    /// No more bytes in this direction: its FIN was acknowledged (where only one side is seen: the
+    /// flow is closing). The other may go on.
     HalfClosed {
         /// Which way.
         dir: Direction,
         /// When.
         at: Stamp,
     },
-    /// The last event of a flow.
+    /// The last event of a flow; the answer does not matter.
     Closed {
         /// Why.
         reason: CloseReason,
-        /// When: the last time known.
+        /// The last frame of the flow.
         at: Stamp,
     },
 }
@@ -125,6 +168,16 @@ pub enum AnomalyKind {
     OverlapConflict,
 }
 
+impl AnomalyKind {
+    /// The label of metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::OverlapConflict => "overlap_conflict",
+        }
+    }
+}
+
 /// Why a flow ended; the labels of `flows_evicted_total{reason}` and of counters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CloseReason {
@@ -144,6 +197,26 @@ pub enum CloseReason {
     Drained,
 }
 
+impl CloseReason {
+    /// Every reason, for creating the metric at 0.
+    pub const ALL: [Self; 7] =
+        [Self::Fin, Self::Reset, Self::Reused, Self::Timeout, Self::Evicted, Self::Stopped, Self::Drained];
+
+    /// The label of metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Fin => "fin",
+            Self::Reset => "reset",
+            Self::Reused => "reused",
+            Self::Timeout => "timeout",
+            Self::Evicted => "evicted",
+            Self::Stopped => "stopped",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// The one small value that travels down: what the consumer wants of a flow from now on.
 /// Applies to the direction of the event it answers, except `StopFlow`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -152,7 +225,8 @@ pub enum Interest {
     Continue,
     /// No more bytes of this direction; sequence numbers are still followed.
     StopDirection,
-    /// No more bytes of either direction.
+    /// No more bytes of either direction. `Closed` with [`CloseReason::Stopped`] follows at once and
+    /// the consumer is dropped; what is left is an entry that knows the flow's segments by their headers.
     StopFlow,
     /// Do not show the next `n` bytes of this direction after those of this event (a body, an
     /// encrypted record): they are counted, not buffered.
@@ -174,23 +248,49 @@ pub trait StreamConsumer {
     fn held_bytes(&self) -> usize;
 }
 
-/// Bounds and timeouts of flow tracking.
+/// Bounds and timeouts of flow tracking. What happens at a bound, and the counter that tells:
+///
+/// * `table_bytes`: the flow idle longest goes with [`CloseReason::Evicted`] (flows that only opened
+///   first, when they fill a quarter of the table); `limit_flow_table`.
+/// * `reassembly_bytes`: of the flows that hold bytes, the one idle longest declares its holes to be
+///   gaps and goes on; `limit_reassembly_bytes`.
+/// * `direction_bytes`, `direction_segments`: if the receiver was heard lately and still waits for the
+///   hole, the bytes farthest ahead are forgotten (they become a gap unless they are sent again);
+///   otherwise the hole becomes a gap; `limit_direction_bytes`, `limit_direction_segments`.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
-    /// Bytes for flow entries; at about 400 bytes each this bounds their number. Default 20 % of the budget.
+    /// Bytes for flow entries and for what their consumers hold; at about 400 bytes and the
+    /// consumer's own size each this bounds their number. Default 20 % of the budget.
     pub table_bytes: u64,
-    /// Bytes buffered out of order over all flows. Default 25 % of the budget.
+    /// Bytes held over all flows because they came early or are in doubt. Default 25 % of the budget.
     pub reassembly_bytes: u64,
-    /// Bytes buffered out of order per direction. Default 256 KiB.
+    /// The same per direction. Default 256 KiB.
     pub direction_bytes: u32,
-    /// Segments buffered out of order per direction. Default 1,024.
+    /// Segments held per direction. Default 1,024.
     pub direction_segments: u32,
     /// Silence after which an established flow is forgotten. Default 15 minutes.
     pub established_timeout: Duration,
     /// Silence after which a flow that is opening or closing is forgotten. Default 60 s.
     pub closing_timeout: Duration,
-    /// Silence after which missing bytes are given up in the middle of a message. Default 2 minutes.
+    /// Silence after which missing bytes are given up in the middle of a message, where the other
+    /// side's acknowledgements are not seen. Default 2 minutes.
     pub mid_message_timeout: Duration,
     /// Seed of the table's hash; random in the daemon, an argument in tests.
     pub hash_seed: u64,
+}
+
+/// The defaults of a budget of 1 GiB, with a fixed seed.
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self {
+            table_bytes: (1 << 30) / 5,
+            reassembly_bytes: 1 << 28,
+            direction_bytes: 256 << 10,
+            direction_segments: 1024,
+            established_timeout: Duration::from_secs(15 * 60),
+            closing_timeout: Duration::from_secs(60),
+            mid_message_timeout: Duration::from_secs(2 * 60),
+            hash_seed: 0,
+        }
+    }
 }

@@ -28,6 +28,7 @@ pub(super) struct Envelope<'a> {
 }
 
 /// Reads the datagram at the start of a packet.
+#[inline]
 pub(super) fn decode<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError> {
     let Some(first) = packet.bytes.first() else {
         return Err(short(0, 1));
@@ -39,6 +40,7 @@ pub(super) fn decode<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError
     }
 }
 
+#[inline]
 fn ipv4<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError> {
     let header = Ipv4HeaderSlice::from_slice(packet.bytes).map_err(|e| match e {
         ipv4::HeaderSliceError::Len(e) => too_short(&e),
@@ -66,6 +68,7 @@ fn ipv4<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError> {
     payload(&envelope, header.protocol().0, bytes, cut)
 }
 
+#[inline]
 fn ipv6<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError> {
     let header = Ipv6HeaderSlice::from_slice(packet.bytes).map_err(|e| match e {
         ipv6::HeaderSliceError::Len(e) => too_short(&e),
@@ -92,6 +95,7 @@ fn ipv6<'a>(packet: &Packet<'a>) -> Result<Decoded<'a>, DecodeError> {
 
 /// What follows the header up to the end of the datagram, and how many bytes of that were not
 /// captured. A `total` of 0 is left by segmentation offload: then the frame's end is the end.
+#[inline]
 fn extent<'a>(
     packet: &Packet<'a>,
     header_len: usize,
@@ -108,6 +112,7 @@ fn extent<'a>(
 }
 
 /// Follows extension headers from `protocol` on to TCP. `cut` bytes are missing after `bytes`.
+#[inline]
 pub(super) fn payload<'a>(
     ip: &Envelope<'a>,
     protocol: u8,
@@ -177,14 +182,17 @@ fn fragment<'a>(
     })
 }
 
+#[cold]
 fn too_short(e: &LenError) -> DecodeError {
     short(e.len, e.required_len)
 }
 
+#[cold]
 const fn short(have: usize, need: usize) -> DecodeError {
     DecodeError::Ip(Cause::Short { have, need })
 }
 
+#[cold]
 fn field(field: &'static str, value: impl Into<u32>) -> DecodeError {
     DecodeError::Ip(Cause::Field { field, value: value.into() })
 }

@@ -40,6 +40,7 @@ pub(super) struct Packet<'a> {
 }
 
 /// Peels the link layer; `None` when there is no IP in the frame.
+#[inline]
 pub(super) fn peel<'a>(frame: &Frame<'a>) -> Result<Option<Packet<'a>>, DecodeError> {
     let mut header = Header { rest: Reader::new(frame.data), read: 0 };
     let mut mac = None;
@@ -91,6 +92,7 @@ struct Header<'a> {
 }
 
 impl Header<'_> {
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let have = self.read + self.rest.remaining();
         self.read += N;
@@ -102,6 +104,7 @@ impl Header<'_> {
     }
 
     /// Follows VLAN tags to IP, if it is IP at all.
+    #[inline]
     fn network(&mut self, mut ether_type: u16, tenant: &mut Tenant) -> Result<Option<Network>, DecodeError> {
         let mut tags = 0;
         while VLAN.contains(&ether_type) {

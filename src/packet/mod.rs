@@ -114,6 +114,7 @@ pub enum Decoded<'a> {
 ///
 /// # Errors
 /// When a header is cut or broken; such a frame says nothing, and the next one may be decoded.
+#[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
     match link::peel(frame)? {
         Some(packet) => ip::decode(&packet),

@@ -211,6 +211,7 @@ pub enum Checksum {
 
 /// Reads the TCP header at the start of `bytes`, the payload of a datagram of which `cut` more bytes
 /// were not captured.
+#[inline]
 pub(super) fn decode<'a>(ip: &Envelope<'a>, bytes: &'a [u8], cut: u32) -> Result<Segment<'a>, DecodeError> {
     let header = TcpSlice::from_slice(bytes).map_err(|e| {
         DecodeError::Tcp(match e {

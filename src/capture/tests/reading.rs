@@ -119,14 +119,16 @@ fn a_file_larger_than_the_window_is_read_to_its_end() {
 }
 
 /// Whole frames in the first bytes of a file, by its length at the end of each.
-fn ends(file_with: impl Fn(&[Row]) -> Vec<u8>, rows: &[Row]) -> Vec<usize> {
+fn ends(file_with: Writer, rows: &[Row]) -> Vec<usize> {
     (0..=rows.len()).map(|n| file_with(&rows[..n]).len()).collect()
 }
+
+type Writer = fn(&[Row]) -> Vec<u8>;
 
 #[test]
 fn a_file_cut_at_any_byte_gives_all_whole_frames_before() {
     let rows = rows();
-    let variants: [fn(&[Row]) -> Vec<u8>; 4] = [
+    let variants: [Writer; 4] = [
         |rows| pcap(Little, MICROS, rows),
         |rows| pcap(Big, MODIFIED, rows),
         |rows| plain_pcapng(Little, rows),

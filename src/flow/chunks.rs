@@ -1,0 +1,185 @@
+//! Which bytes are held? Pieces of a stream that wait for others, sorted and without overlap.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use crate::base::time::{Stamp, Timestamp};
+
+/// What a chunk costs beside its bytes: a node of the tree, the allocation.
+pub(super) const CHUNK_OVERHEAD: u64 = 128;
+
+/// Held bytes of one segment.
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    /// The frame that carried them.
+    pub(super) at: Stamp,
+    /// The highest packet time when they came.
+    pub(super) since: Timestamp,
+}
+
+impl Chunk {
+    fn len(&self) -> i64 {
+        self.bytes.len() as i64
+    }
+}
+
+/// Chunks by the position of their first byte.
+#[derive(Default)]
+pub(super) struct Chunks {
+    by_position: BTreeMap<i64, Chunk>,
+    bytes: u64,
+}
+
+impl Chunks {
+    /// Number of chunks.
+    pub(super) fn count(&self) -> usize {
+        self.by_position.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_position.is_empty()
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Bytes of memory, about.
+    pub(super) fn cost(&self) -> u64 {
+        self.bytes + self.by_position.len() as u64 * CHUNK_OVERHEAD
+    }
+
+    /// Begin and end of the first chunk.
+    pub(super) fn first_span(&self) -> Option<(i64, i64)> {
+        self.by_position.first_key_value().map(|(&start, chunk)| (start, start + chunk.len()))
+    }
+
+    /// When the first chunk came.
+    pub(super) fn first_since(&self) -> Option<Timestamp> {
+        self.by_position.first_key_value().map(|(_, chunk)| chunk.since)
+    }
+
+    pub(super) fn pop_first(&mut self) -> Option<(i64, Chunk)> {
+        let popped = self.by_position.pop_first();
+        self.bytes -= popped.as_ref().map_or(0, |(_, chunk)| chunk.bytes.len() as u64);
+        popped
+    }
+
+    pub(super) fn pop_last(&mut self) -> Option<(i64, Chunk)> {
+        let popped = self.by_position.pop_last();
+        self.bytes -= popped.as_ref().map_or(0, |(_, chunk)| chunk.bytes.len() as u64);
+        popped
+    }
+
+    /// Holds those of `bytes` whose place is free; the copy held first stays. Gives the number of
+    /// bytes that differ from the copy held.
+    pub(super) fn insert(&mut self, start: i64, bytes: &[u8], at: Stamp, since: Timestamp) -> u64 {
+        let mut free = SmallVec::<[(i64, i64); 4]>::new();
+        let mut cursor = start;
+        let conflicts = self.compare(start, bytes, |from, to| {
+            if cursor < from {
+                free.push((cursor, from));
+            }
+            cursor = to;
+        });
+        let end = start + bytes.len() as i64;
+        if cursor < end {
+            free.push((cursor, end));
+        }
+        for (from, to) in free {
+            let piece = part(bytes, start, from, to);
+            self.bytes += piece.len() as u64;
+            self.by_position.insert(from, Chunk { bytes: piece.to_vec(), at, since });
+        }
+        conflicts
+    }
+
+    /// Number of `bytes` that differ from the copy held.
+    pub(super) fn conflicts(&self, start: i64, bytes: &[u8]) -> u64 {
+        self.compare(start, bytes, |_, _| {})
+    }
+
+    /// Calls `overlap` with every range that `bytes` share with a chunk, in order, and counts the
+    /// bytes that differ.
+    fn compare(&self, start: i64, bytes: &[u8], mut overlap: impl FnMut(i64, i64)) -> u64 {
+        let end = start + bytes.len() as i64;
+        let first = self.by_position.range(..=start).next_back().map_or(start, |(&p, _)| p);
+        let mut conflicts = 0;
+        for (&p, chunk) in self.by_position.range(first..end) {
+            let (from, to) = (p.max(start), (p + chunk.len()).min(end));
+            if from < to {
+                conflicts += differing(part(bytes, start, from, to), part(&chunk.bytes, p, from, to));
+                overlap(from, to);
+            }
+        }
+        conflicts
+    }
+
+    /// Forgets what lies before `position`; gives the number of bytes.
+    pub(super) fn forget_before(&mut self, position: i64) -> u64 {
+        let before = self.bytes;
+        while let Some((start, end)) = self.first_span().filter(|&(start, _)| start < position) {
+            let Some((_, mut chunk)) = self.pop_first() else { break };
+            if end > position {
+                chunk.bytes.drain(..(position - start) as usize);
+                self.bytes += chunk.bytes.len() as u64;
+                self.by_position.insert(position, chunk);
+            }
+        }
+        before - self.bytes
+    }
+
+    /// Moves everything `by` positions towards the beginning; what would lie before it is forgotten.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.by_position = std::mem::take(&mut self.by_position).into_iter().map(|(p, c)| (p - by, c)).collect();
+        self.forget_before(0);
+    }
+}
+
+/// The bytes `from..to` of a piece that begins at `start`.
+pub(super) fn part(bytes: &[u8], start: i64, from: i64, to: i64) -> &[u8] {
+    let index = |position: i64| usize::try_from(position - start).unwrap_or(0);
+    bytes.get(index(from)..index(to).min(bytes.len())).unwrap_or_default()
+}
+
+fn differing(a: &[u8], b: &[u8]) -> u64 {
+    if a == b { 0 } else { a.iter().zip(b).filter(|(a, b)| a != b).count() as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn holds_the_first_copy_of_each_byte(
+            ops in proptest::collection::vec((0i64..60, proptest::collection::vec(0u8..4, 1..20)), 0..30),
+            forget in 0i64..60,
+        ) {
+            let mut chunks = Chunks::default();
+            let mut model: BTreeMap<i64, u8> = BTreeMap::new();
+            for (start, bytes) in ops {
+                let mut differ = 0;
+                for (position, byte) in (start..).zip(&bytes) {
+                    differ += u64::from(*model.entry(position).or_insert(*byte) != *byte);
+                }
+                prop_assert_eq!(chunks.conflicts(start, &bytes), differ);
+                prop_assert_eq!(chunks.insert(start, &bytes, Stamp::default(), Timestamp::MIN), differ);
+            }
+            let total = model.len();
+            model.retain(|&p, _| p >= forget);
+            prop_assert_eq!(chunks.forget_before(forget), (total - model.len()) as u64);
+            prop_assert_eq!(chunks.bytes(), model.len() as u64);
+            let mut held = Vec::new();
+            while let Some((start, chunk)) = chunks.pop_first() {
+                held.extend((start..).zip(chunk.bytes));
+            }
+            prop_assert_eq!(held, model.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(chunks.cost(), 0);
+        }
+    }
+}

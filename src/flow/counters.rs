@@ -1,0 +1,85 @@
+//! What has happened so far? Plain counters of one flow table; the owner snapshots them.
+
+use super::{CloseReason, Doubt};
+
+/// Counters of one [`super::FlowTable`]. All only grow, but for the three marked as levels.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FlowCounters {
+    /// Segments given to the table.
+    pub segments: u64,
+    /// Segments of no known flow that cannot begin one: no SYN and no payload.
+    pub untracked: u64,
+    /// Flows ever made.
+    pub flows_created: u64,
+    /// Level: flows in the table that have not ended, stopped ones included.
+    pub flows_active: u64,
+    /// `Closed` events by [`CloseReason`], in the order of [`CloseReason::ALL`].
+    pub closed: [u64; CloseReason::ALL.len()],
+    /// Flows dropped because their consumer panicked.
+    pub quarantined: u64,
+
+    /// Bytes that receivers acknowledged.
+    pub tcp_acked_bytes: u64,
+    /// Bytes that receivers acknowledged and that were never captured.
+    pub tcp_acked_unseen_bytes: u64,
+    /// Bytes that came again with another value while the first copy was still held.
+    pub conflicting_overlap_bytes: u64,
+    /// Segments whose bytes had all been seen: retransmissions, keep-alive probes, frames captured twice.
+    pub duplicates: u64,
+    /// Payload bytes that came after the acknowledged end of their stream.
+    pub after_fin_bytes: u64,
+    /// `Gap` events.
+    pub gaps: u64,
+    /// Bytes in them.
+    pub gap_bytes: u64,
+    /// Held bytes forgotten because the sender went on in order far before them: they were never part
+    /// of the stream (one-sided captures).
+    pub stray_bytes: u64,
+    /// Resets that were not believed: wrong sequence number, checksum or signature.
+    pub resets_ignored: u64,
+
+    /// Segments in doubt, by [`Doubt`], in the order of [`Doubt::ALL`].
+    pub doubtful: [u64; Doubt::ALL.len()],
+    /// Doubtful bytes that counted in the end because the receiver acknowledged them.
+    pub doubtful_confirmed_bytes: u64,
+    /// Doubtful bytes dropped: better copies came, or nobody acknowledged them.
+    pub doubtful_dropped_bytes: u64,
+
+    /// Times that a direction held `direction_segments` segments.
+    pub limit_direction_segments: u64,
+    /// Times that a direction held `direction_bytes` bytes.
+    pub limit_direction_bytes: u64,
+    /// Times that all flows together held `reassembly_bytes` bytes.
+    pub limit_reassembly_bytes: u64,
+    /// Flows evicted because the table was full.
+    pub limit_flow_table: u64,
+
+    /// Level: bytes held because they came early or are in doubt.
+    pub held_bytes: u64,
+    /// Level: bytes held by consumers.
+    pub consumer_bytes: u64,
+}
+
+impl FlowCounters {
+    /// How many flows ended for this reason.
+    #[must_use]
+    pub fn closed(&self, reason: CloseReason) -> u64 {
+        self.closed.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// How many segments were in this doubt.
+    #[must_use]
+    pub fn doubtful(&self, doubt: Doubt) -> u64 {
+        self.doubtful.get(doubt as usize).copied().unwrap_or_default()
+    }
+
+    /// One more flow ended for this reason.
+    pub(super) fn count_closed(&mut self, reason: CloseReason) {
+        self.closed.get_mut(reason as usize).into_iter().for_each(|n| *n += 1);
+    }
+
+    /// One more segment in this doubt.
+    pub(super) fn count_doubtful(&mut self, doubt: Doubt) {
+        self.doubtful.get_mut(doubt as usize).into_iter().for_each(|n| *n += 1);
+    }
+}

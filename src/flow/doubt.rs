@@ -1,0 +1,114 @@
+//! Would the receiving host take this segment? Reasons to doubt it.
+//!
+//! A doubtful segment is held aside. It counts once the receiver acknowledges its bytes and no copy
+//! beyond doubt has come until then: what the host ignored is never acknowledged, and what the host
+//! took always is, even where the sensor misjudged (checksums left to a network card, lost frames).
+//! Where the receiver is never seen, doubtful bytes never count; they are counted instead.
+
+use super::handshake::Offer;
+use super::stream::{Origin, Stream};
+use crate::packet::{Checksum, Segment};
+
+/// Why a host might ignore a segment; the labels of metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Doubt {
+    /// The checksum does not hold: damaged, forged, or captured before the network card filled it in.
+    Checksum,
+    /// No ACK flag on a segment that is no SYN (RFC 9293 §3.10.7.4).
+    NoAck,
+    /// It acknowledges bytes that the other side has not sent, or that were acknowledged a window and
+    /// more ago (RFC 5961 §5).
+    BadAck,
+    /// It is signed though the connection is not (RFC 2385 §2).
+    Signature,
+    /// Its timestamp is older than one taken before (RFC 7323 §5.3).
+    OldTimestamp,
+    /// Data in a SYN, which many hosts drop (RFC 9293 §3.10.7.2, RFC 7413).
+    SynData,
+}
+
+impl Doubt {
+    /// Every doubt, for creating the metric at 0.
+    pub const ALL: [Self; 6] =
+        [Self::Checksum, Self::NoAck, Self::BadAck, Self::Signature, Self::OldTimestamp, Self::SynData];
+
+    /// The label of metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Checksum => "checksum",
+            Self::NoAck => "no_ack",
+            Self::BadAck => "bad_ack",
+            Self::Signature => "signature",
+            Self::OldTimestamp => "old_timestamp",
+            Self::SynData => "syn_data",
+        }
+    }
+}
+
+/// The largest window that can be offered without scaling (RFC 9293 §3.1).
+const WINDOW: i64 = 65_535;
+/// The largest shift of it (RFC 7323 §2.3).
+const LARGEST_SHIFT: u8 = 14;
+/// A segment with fewer option bytes than this carries no signature (RFC 2385 §2, RFC 5925 §2.2: at
+/// least 4, mostly 16 or more).
+const SIGNATURE_OPTION: usize = 4;
+
+/// The reason to doubt a segment that `own` sent, if any. Reads the payload only when nothing else is wrong.
+pub(super) fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<Doubt> {
+    if segment.flags.syn() {
+        Some(Doubt::SynData)
+    } else if !segment.flags.ack() {
+        Some(Doubt::NoAck)
+    } else if unexpected_signature(segment, own, peer) {
+        Some(Doubt::Signature)
+    } else if bad_ack(segment, own, peer) {
+        Some(Doubt::BadAck)
+    } else if old_timestamp(segment, own, peer) {
+        Some(Doubt::OldTimestamp)
+    } else if segment.checksum() == Checksum::Invalid {
+        Some(Doubt::Checksum)
+    } else {
+        None
+    }
+}
+
+/// Whether the segment is signed though a SYN of the connection was not. Without SYNs nobody knows.
+pub(super) fn unexpected_signature(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
+    segment.options.0.len() >= SIGNATURE_OPTION
+        && [own.offer, peer.offer].into_iter().flatten().any(|offer| !offer.signed)
+        && segment.options.has_md5()
+}
+
+fn bad_ack(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
+    if peer.origin != Origin::Known {
+        return false;
+    }
+    let acked = peer.position(segment.ack);
+    acked > peer.sent || acked < peer.acked - largest_window(own.offer, peer.offer)
+}
+
+/// Bytes that the sender of `own` can have offered at most.
+fn largest_window(own: Option<Offer>, peer: Option<Offer>) -> i64 {
+    match (own, peer) {
+        (Some(own), Some(peer)) => {
+            WINDOW << own.window_scale.and(peer.window_scale.and(own.window_scale)).unwrap_or(0).min(LARGEST_SHIFT)
+        }
+        _ => WINDOW << LARGEST_SHIFT,
+    }
+}
+
+fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
+    timestamp(segment, own, peer).zip(own.timestamp).is_some_and(|(value, recent)| is_older(value, recent))
+}
+
+/// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).
+pub(super) fn timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<u32> {
+    let agreed = own.offer.is_some_and(|o| o.timestamps) && peer.offer.is_some_and(|o| o.timestamps);
+    agreed.then(|| segment.options.timestamps()).flatten().map(|(value, _)| value)
+}
+
+/// Timestamps wrap as sequence numbers do.
+pub(super) fn is_older(value: u32, than: u32) -> bool {
+    value.wrapping_sub(than) > u32::MAX / 2
+}

@@ -1,0 +1,412 @@
+//! What does a segment mean for its connection? One flow: two streams, their consumer, opening and closing.
+
+use super::counters::FlowCounters;
+use super::handshake::{self, Offer, Reopened, Side};
+use super::reassembler::{Outlet, Piece};
+use super::stream::{Origin, Stream};
+use super::timer::Waiting;
+use super::{CloseReason, Direction, Doubt, FlowConfig, FlowInfo, StreamConsumer, StreamEvent, doubt};
+use crate::base::time::{Stamp, Timestamp};
+use crate::packet::{Checksum, Segment, SeqNumber};
+
+/// What a flow needs of its table while it handles something.
+pub(super) struct Desk<'a, S> {
+    pub(super) config: &'a FlowConfig,
+    pub(super) counters: &'a mut FlowCounters,
+    pub(super) shared: &'a mut S,
+    /// The highest packet time.
+    pub(super) now: Timestamp,
+}
+
+/// What the table must do after a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// Nothing: it was of this flow.
+    Taken,
+    /// It is of a new connection between the same endpoints.
+    Reopened {
+        /// Who opened it.
+        opener: Direction,
+        /// Its SYN, if that was seen, and whose.
+        began: Option<(Direction, Offer)>,
+    },
+}
+
+/// One connection.
+pub(super) struct Flow<C> {
+    pub(super) info: FlowInfo,
+    /// Gone when it wants no more.
+    pub(super) consumer: Option<C>,
+    streams: [Stream; 2],
+    /// The last frame.
+    last: Stamp,
+    /// Hash under which the table files it.
+    pub(super) hash: u32,
+    /// What the consumer said to hold when it was asked last, in bytes.
+    pub(super) consumer_bytes: usize,
+    /// Segments were seen of these directions.
+    heard: [bool; 2],
+    /// Who sent a believable reset and nothing since.
+    reset: Option<Direction>,
+    /// `Closed` was told or is not wanted; late segments are still known by this entry.
+    pub(super) over: bool,
+}
+
+impl<C: StreamConsumer> Flow<C> {
+    pub(super) fn new(info: FlowInfo, consumer: C, hash: u32) -> Self {
+        Self {
+            last: info.opened,
+            info,
+            consumer: Some(consumer),
+            streams: [Stream::new(), Stream::new()],
+            hash,
+            consumer_bytes: 0,
+            heard: [false; 2],
+            reset: None,
+            over: false,
+        }
+    }
+
+    /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
+    pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {
+        let FlowInfo { tenant, initiator, responder, .. } = &self.info;
+        if *tenant != segment.tenant {
+            None
+        } else if *initiator == segment.source && *responder == segment.destination {
+            Some(Direction::Forward)
+        } else if *initiator == segment.destination && *responder == segment.source {
+            Some(Direction::Reverse)
+        } else {
+            None
+        }
+    }
+
+    /// The connection began with this SYN, seen before the flow was made.
+    pub(super) fn began(&mut self, dir: Direction, offer: Offer) {
+        let [forward, reverse] = &mut self.streams;
+        let stream = if dir == Direction::Forward { forward } else { reverse };
+        stream.begin(offer.isn.plus(1), Origin::Known);
+        stream.offer = Some(offer);
+    }
+
+    /// One segment of this flow.
+    pub(super) fn on_segment(
+        &mut self,
+        dir: Direction,
+        segment: &Segment<'_>,
+        at: Stamp,
+        desk: &mut Desk<'_, C::Shared>,
+    ) -> Verdict {
+        if self.over {
+            return self.after_the_end(dir, segment, desk.counters);
+        }
+        self.last = at;
+        let [forward, reverse] = &mut self.heard;
+        *(if dir == Direction::Forward { forward } else { reverse }) = true;
+        self.info.two_sided = self.heard == [true; 2];
+        if segment.flags.rst() {
+            self.on_reset(dir, segment, desk.counters);
+            return Verdict::Taken;
+        }
+        if self.reset == Some(dir) {
+            self.reset = None;
+        }
+
+        let two_sided = self.info.two_sided;
+        let (streams, mut out) = self.parts(dir, desk);
+        let (own, peer) = pair(streams, dir);
+        let new = News::of(segment, own, peer);
+        if let Some(Reopened { opener, began }) = settle_origin(segment, &new, own, peer, two_sided) {
+            let direction = |side| if side == Side::Sender { dir } else { dir.opposite() };
+            return Verdict::Reopened {
+                opener: direction(opener),
+                began: began.map(|(side, offer)| (direction(side), offer)),
+            };
+        }
+        out.info.midstream &= own.offer.is_none() && peer.offer.is_none();
+        if new.ack_counts(segment) {
+            out.dir = dir.opposite();
+            take_ack(segment, peer, &mut out);
+            out.dir = dir;
+        }
+        take_bytes(segment, &new, own, peer, &mut out);
+        for (stream, dir) in [(own, dir), (peer, dir.opposite())] {
+            out.dir = dir;
+            stream.lose_patience(&mut out);
+            if stream.is_complete() {
+                stream.tell_half_closed(&mut out);
+            }
+        }
+        let stop = out.stop;
+        self.after_events(stop, desk);
+        Verdict::Taken
+    }
+
+    /// Silence for as long as the timeout of what the flow waited for. Gives whether the flow is over.
+    pub(super) fn on_timeout(&mut self, waiting: Waiting, desk: &mut Desk<'_, C::Shared>) -> bool {
+        match waiting {
+            Waiting::Over => {}
+            Waiting::Short | Waiting::Established | Waiting::Held => self.finish(self.reason_of_silence(), desk),
+            Waiting::Overdue => self.on_each_stream(desk, |stream, out| stream.give_up(stream.acked, out)),
+            Waiting::OneSided => self.on_each_stream(desk, |stream, out| stream.give_up_one_sided(out)),
+        }
+        self.over
+    }
+
+    /// Holds nothing any more: holes are gaps, doubtful bytes are dropped.
+    pub(super) fn relieve(&mut self, desk: &mut Desk<'_, C::Shared>) {
+        self.on_each_stream(desk, |stream, out| {
+            stream.give_up(i64::MAX, out);
+            stream.release(out);
+        });
+    }
+
+    /// The flow ends: what is left is told, then `Closed`.
+    pub(super) fn finish(&mut self, reason: CloseReason, desk: &mut Desk<'_, C::Shared>) {
+        if self.over {
+            return;
+        }
+        self.over = true;
+        desk.counters.flows_active -= 1;
+        self.on_each_stream(desk, |stream, out| stream.flush(out));
+        self.close(reason, desk);
+    }
+
+    /// Nothing of this flow is told any more, not even `Closed`.
+    pub(super) fn quarantine(&mut self, desk: &mut Desk<'_, C::Shared>) {
+        self.consumer = None;
+        self.on_each_stream(desk, |stream, out| {
+            stream.skip_to = i64::MAX;
+            stream.release(out);
+        });
+    }
+
+    /// What the flow waits for now.
+    pub(super) fn waiting(&self) -> Waiting {
+        let [forward, reverse] = &self.streams;
+        let any = |is: fn(&Stream) -> bool| is(forward) || is(reverse);
+        if self.over {
+            Waiting::Over
+        } else if any(Stream::is_overdue) {
+            Waiting::Overdue
+        } else if any(|s| s.held.is_some() && !s.is_acknowledged()) {
+            Waiting::OneSided
+        } else if any(|s| s.held.is_some()) {
+            Waiting::Held
+        } else if self.reset.is_some() || self.is_finishing() || !self.is_established() {
+            Waiting::Short
+        } else {
+            Waiting::Established
+        }
+    }
+
+    fn is_established(&self) -> bool {
+        self.streams.iter().any(|s| s.next > 0) || self.streams.iter().all(|s| s.origin == Origin::Known)
+    }
+
+    /// All sides that were heard have sent a FIN.
+    fn is_finishing(&self) -> bool {
+        self.streams.iter().zip(self.heard).all(|(stream, heard)| stream.fin().is_some() || !heard)
+    }
+
+    fn reason_of_silence(&self) -> CloseReason {
+        if self.reset.is_some() {
+            CloseReason::Reset
+        } else if self.is_finishing() {
+            CloseReason::Fin
+        } else {
+            CloseReason::Timeout
+        }
+    }
+
+    /// A reset ends nothing: where it is believable and nothing follows, the flow is forgotten sooner.
+    /// Believable is the next number that the receiver expects (RFC 5961 §3.2), or, from a side that has
+    /// sent nothing else, the acknowledgement of what the other side sent (RFC 9293 §3.10.7.3).
+    fn on_reset(&mut self, dir: Direction, segment: &Segment<'_>, counters: &mut FlowCounters) {
+        let (own, peer) = pair(&mut self.streams, dir);
+        let exact = if own.origin == Origin::Known {
+            [own.next, own.sent, own.acked].contains(&own.position(segment.seq))
+        } else {
+            segment.flags.ack() && peer.origin == Origin::Known && peer.position(segment.ack) == peer.sent
+        };
+        if exact && !doubt::unexpected_signature(segment, own, peer) && segment.checksum() != Checksum::Invalid {
+            self.reset = Some(dir);
+        } else {
+            counters.resets_ignored += 1;
+        }
+    }
+
+    /// A segment after `Closed`: late, sent again, captured twice, or the first of a new connection.
+    fn after_the_end(&mut self, dir: Direction, segment: &Segment<'_>, counters: &mut FlowCounters) -> Verdict {
+        let (own, _) = pair(&mut self.streams, dir);
+        let flags = segment.flags;
+        let opener = if flags.rst() {
+            None
+        } else if flags.syn() {
+            let opener = if flags.ack() { dir.opposite() } else { dir };
+            (!own.began_with(segment.seq)).then_some(opener)
+        } else {
+            let elsewhere = !segment.payload.is_empty() && flags.ack() && !own.is_near(segment.seq);
+            elsewhere.then_some(Direction::Forward)
+        };
+        match opener {
+            Some(opener) => Verdict::Reopened { opener, began: None },
+            None => {
+                counters.duplicates += u64::from(!segment.payload.is_empty());
+                Verdict::Taken
+            }
+        }
+    }
+
+    fn on_each_stream(&mut self, desk: &mut Desk<'_, C::Shared>, act: impl Fn(&mut Stream, &mut Outlet<'_, C>)) {
+        let (streams, mut out) = self.parts(Direction::Forward, desk);
+        for (stream, dir) in streams.iter_mut().zip([Direction::Forward, Direction::Reverse]) {
+            out.dir = dir;
+            act(stream, &mut out);
+        }
+        let stop = out.stop;
+        self.after_events(stop, desk);
+    }
+
+    fn after_events(&mut self, stop: bool, desk: &mut Desk<'_, C::Shared>) {
+        if stop {
+            let (streams, mut out) = self.parts(Direction::Forward, desk);
+            for stream in streams {
+                stream.skip_to = i64::MAX;
+                stream.release(&mut out);
+            }
+            self.close(CloseReason::Stopped, desk);
+        }
+        if !self.over && self.streams.iter().all(Stream::is_complete) {
+            self.finish(CloseReason::Fin, desk);
+        }
+    }
+
+    /// Tells `Closed` and drops the consumer.
+    fn close(&mut self, reason: CloseReason, desk: &mut Desk<'_, C::Shared>) {
+        if let Some(mut consumer) = self.consumer.take() {
+            desk.counters.count_closed(reason);
+            consumer.on_event(&self.info, StreamEvent::Closed { reason, at: self.last }, desk.shared);
+        }
+    }
+
+    fn parts<'a, 'd>(
+        &'a mut self,
+        dir: Direction,
+        desk: &'a mut Desk<'d, C::Shared>,
+    ) -> (&'a mut [Stream; 2], Outlet<'a, C>) {
+        let out = Outlet {
+            info: &mut self.info,
+            consumer: self.consumer.as_mut(),
+            shared: &mut *desk.shared,
+            counters: &mut *desk.counters,
+            config: desk.config,
+            now: desk.now,
+            at: self.last,
+            dir,
+            stop: false,
+        };
+        (&mut self.streams, out)
+    }
+}
+
+/// The streams of this direction and of the other.
+fn pair(streams: &mut [Stream; 2], dir: Direction) -> (&mut Stream, &mut Stream) {
+    let [forward, reverse] = streams;
+    match dir {
+        Direction::Forward => (forward, reverse),
+        Direction::Reverse => (reverse, forward),
+    }
+}
+
+/// What a segment brings.
+struct News {
+    /// Sequence number of the first byte.
+    first: SeqNumber,
+    /// Bytes, those cut off included.
+    len: i64,
+    doubt: Option<Doubt>,
+}
+
+impl News {
+    fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Self {
+        let first = segment.seq.plus(u32::from(segment.flags.syn()));
+        let len = segment.payload.len() as i64 + i64::from(segment.cut);
+        // Nobody reads what is old or skipped, so it need not be judged, nor its checksum computed.
+        let end = own.position(first) + len;
+        let unread = own.origin == Origin::Known && (end <= own.next || end <= own.skip_to);
+        let matters = segment.flags.fin() || (len > 0 && !unread);
+        Self { first, len, doubt: if matters { doubt::of(segment, own, peer) } else { None } }
+    }
+
+    /// Whether the acknowledgement of the segment says anything. A wrong checksum does not take it
+    /// away: where both sides leave checksums to their network cards there is no other.
+    fn ack_counts(&self, segment: &Segment<'_>) -> bool {
+        segment.flags.ack() && !matches!(self.doubt, Some(Doubt::BadAck | Doubt::Signature))
+    }
+}
+
+/// Finds out where the streams begin, or that a new connection has begun.
+fn settle_origin(
+    segment: &Segment<'_>,
+    new: &News,
+    own: &mut Stream,
+    peer: &mut Stream,
+    two_sided: bool,
+) -> Option<Reopened> {
+    if segment.flags.syn() {
+        return handshake::on_syn(segment, own, peer);
+    }
+    if new.ack_counts(segment)
+        && let reopened @ Some(_) = handshake::on_ack(segment, own, peer)
+    {
+        return reopened;
+    }
+    if new.len > 0 { handshake::on_bytes(segment.seq, own, new.doubt.is_some(), two_sided) } else { None }
+}
+
+/// The other side has got what it acknowledges.
+fn take_ack<C: StreamConsumer>(segment: &Segment<'_>, stream: &mut Stream, out: &mut Outlet<'_, C>) {
+    if let Some(news) = stream.acknowledge(segment.ack, out.now) {
+        out.counters.tcp_acked_bytes += news;
+        stream.confirm(stream.acked, out);
+    }
+}
+
+/// Bytes and FIN.
+fn take_bytes<C: StreamConsumer>(
+    segment: &Segment<'_>,
+    new: &News,
+    own: &mut Stream,
+    peer: &Stream,
+    out: &mut Outlet<'_, C>,
+) {
+    let start = own.position(new.first);
+    let mut piece = Piece { start, bytes: segment.payload, cut: i64::from(segment.cut) };
+    let end = piece.end();
+    if new.len > 0 {
+        own.note_sent(end);
+        if let Some(doubt) = new.doubt {
+            out.counters.count_doubtful(doubt);
+            own.set_aside(piece, doubt == Doubt::SynData, out);
+        } else if end <= own.next {
+            out.counters.duplicates += 1;
+            own.skip_through(start, end, out);
+        } else {
+            piece = piece.limited_to(own.limit_to_fin(end));
+            out.counters.after_fin_bytes += (end - piece.end()) as u64;
+            if start <= own.next
+                && let Some(value) = doubt::timestamp(segment, own, peer)
+                && own.timestamp.is_none_or(|recent| doubt::is_older(recent, value))
+            {
+                own.timestamp = Some(value);
+            }
+            own.accept(piece, out);
+        }
+    }
+    // A FIN takes effect when it is acknowledged; where nobody is seen to, it must be beyond doubt.
+    if segment.flags.fin() && (new.doubt.is_none() || (out.info.two_sided && own.fin().is_none())) {
+        own.note_fin(end);
+        own.skip_through(end, end, out);
+    }
+}

@@ -1,0 +1,163 @@
+//! Where do the sequence numbers of a connection begin? SYNs, and what to believe when there are several.
+//!
+//! No SYN is believed for itself once another was seen: the first one holds, a later one with another
+//! number becomes its *rival*. The rival wins when the other side acknowledges it, or, where the other
+//! side is not seen, when the data goes on from it. If bytes were told by then, the old connection is
+//! over and a new one has taken its place.
+
+use super::stream::{Origin, Stream};
+use crate::packet::{Segment, SeqNumber};
+
+/// What a SYN offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Offer {
+    /// Its sequence number.
+    pub(super) isn: SeqNumber,
+    /// Shift of windows.
+    pub(super) window_scale: Option<u8>,
+    /// Timestamps.
+    pub(super) timestamps: bool,
+    /// It is signed.
+    pub(super) signed: bool,
+    /// It came with an ACK: the other side opened.
+    pub(super) answers: bool,
+}
+
+impl Offer {
+    fn of(segment: &Segment<'_>) -> Self {
+        Self {
+            isn: segment.seq,
+            window_scale: segment.options.window_scale(),
+            timestamps: segment.options.timestamps().is_some(),
+            signed: segment.options.has_md5(),
+            answers: segment.flags.ack(),
+        }
+    }
+
+    /// The first byte after the SYN.
+    fn first(self) -> SeqNumber {
+        self.isn.plus(1)
+    }
+
+    /// Whether `seq` could be of a connection that has just begun with this SYN.
+    fn is_near(self, seq: SeqNumber) -> bool {
+        (0..=1 << 20).contains(&seq.distance_from(self.first()))
+    }
+}
+
+/// Sender or receiver of the segment at hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Side {
+    Sender,
+    Receiver,
+}
+
+/// A new connection has taken the place of the old one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Reopened {
+    pub(super) opener: Side,
+    /// The SYN that proved right, and whose it was.
+    pub(super) began: Option<(Side, Offer)>,
+}
+
+/// `own` sent a SYN, with or without ACK. A bare SYN in answer to a SYN (split handshake,
+/// simultaneous opening) needs no case of its own.
+pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream) -> Option<Reopened> {
+    if segment.flags.ack() && peer.origin == Origin::Known {
+        if peer.is_answered_by(segment.ack) {
+            peer.rival = None;
+        } else if let Some(rival) = peer.rival.filter(|rival| rival.is_near(segment.ack)) {
+            if !(own.is_fresh() && peer.is_fresh()) {
+                return Some(Reopened { opener: Side::Receiver, began: Some((Side::Receiver, rival)) });
+            }
+            peer.change_over();
+        } else {
+            // Neither the SYN we hold nor its rival: perhaps one that was not captured.
+            peer.rival = Some(Offer {
+                isn: segment.ack.plus(u32::MAX),
+                window_scale: None,
+                timestamps: false,
+                signed: false,
+                answers: false,
+            });
+        }
+    }
+    let offer = Offer::of(segment);
+    if own.origin != Origin::Known {
+        own.begin(offer.first(), Origin::Known);
+        own.take_offer(segment);
+    } else if own.began_with(offer.isn) {
+        // Sent again, or captured after the first data.
+        if own.offer.is_none() {
+            own.take_offer(segment);
+        }
+    } else if own.fin().is_some() && peer.fin().is_some() && !offer.answers {
+        return Some(Reopened { opener: Side::Sender, began: None });
+    } else {
+        own.rival = Some(offer);
+    }
+    None
+}
+
+/// `own` acknowledges a number that only the rival of the SYN we hold can have led to.
+pub(super) fn on_ack(segment: &Segment<'_>, own: &Stream, peer: &mut Stream) -> Option<Reopened> {
+    let rival = peer.rival.filter(|rival| rival.is_near(segment.ack))?;
+    if peer.is_answered_by(segment.ack) || (!peer.is_fresh() && peer.is_near(segment.ack)) {
+        None
+    } else if peer.is_fresh() && own.is_fresh() {
+        peer.change_over();
+        None
+    } else {
+        let opener = if rival.answers { Side::Sender } else { Side::Receiver };
+        Some(Reopened { opener, began: Some((Side::Receiver, rival)) })
+    }
+}
+
+/// `own` sent bytes at `seq`: this settles where it begins, if that is still open.
+pub(super) fn on_bytes(seq: SeqNumber, own: &mut Stream, doubtful: bool, two_sided: bool) -> Option<Reopened> {
+    if own.origin != Origin::Known {
+        let elsewhere = own.origin == Origin::Unknown || own.position(seq) < 0 || !own.is_near(seq);
+        // Doubtful bytes settle nothing for those that come after them.
+        let origin = if doubtful { Origin::Guessed } else { Origin::Known };
+        if elsewhere {
+            own.begin(seq, origin);
+        }
+        own.origin = origin;
+        return None;
+    }
+    let rival = own.rival.filter(|_| !doubtful && !own.is_acknowledged())?;
+    if own.position(seq) == own.next || !rival.is_near(seq) {
+        // Data goes on from the SYN we hold.
+        if own.is_fresh() && own.position(seq) == 0 {
+            own.rival = None;
+        }
+    } else if own.is_fresh() {
+        if seq == rival.first() || !own.is_near(seq) {
+            own.change_over();
+        }
+    } else if !own.is_near(seq) && !two_sided {
+        return Some(Reopened { opener: Side::Sender, began: Some((Side::Sender, rival)) });
+    }
+    None
+}
+
+impl Stream {
+    /// Whether acknowledging `seq` answers the SYN this stream began with, or what it sent since.
+    fn is_answered_by(&self, seq: SeqNumber) -> bool {
+        (0..=self.sent).contains(&self.position(seq))
+    }
+
+    /// Takes the offer of a SYN.
+    fn take_offer(&mut self, segment: &Segment<'_>) {
+        self.offer = Some(Offer::of(segment));
+        self.timestamp = segment.options.timestamps().map(|(value, _)| value);
+    }
+
+    /// The rival was right.
+    fn change_over(&mut self) {
+        if let Some(rival) = self.rival.take() {
+            self.begin(rival.first(), Origin::Known);
+            self.offer = Some(rival);
+        }
+    }
+}

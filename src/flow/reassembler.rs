@@ -1,0 +1,417 @@
+//! Which bytes come next? Tells one direction's bytes in order and once, holds what is early or in
+//! doubt, and gives up what will not come.
+//!
+//! Where two copies of a byte differ, the one told first counts: an in-order segment is told as it
+//! came, then held bytes fill what it left open; among held bytes the first copy stays.
+
+use std::time::Duration;
+
+use super::chunks::part;
+use super::counters::FlowCounters;
+use super::stream::{Held, Stream};
+use super::{Anomaly, AnomalyKind, Direction, FlowConfig, FlowInfo, Interest, StreamConsumer, StreamEvent};
+use crate::base::time::{Stamp, Timestamp};
+
+/// Segments of a flow that may pass after a hole was acknowledged, before it is a gap: captures put
+/// the two directions slightly out of order.
+const PATIENCE_SEGMENTS: u8 = 16;
+/// The same as time.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// A receiver heard within this time would have acknowledged what it got.
+const LATELY: Duration = Duration::from_secs(5);
+
+/// The way out for events of one direction while one segment (or timeout) is handled.
+pub(super) struct Outlet<'a, C: StreamConsumer> {
+    pub(super) info: &'a mut FlowInfo,
+    pub(super) consumer: Option<&'a mut C>,
+    pub(super) shared: &'a mut C::Shared,
+    pub(super) counters: &'a mut FlowCounters,
+    pub(super) config: &'a FlowConfig,
+    /// The highest packet time.
+    pub(super) now: Timestamp,
+    /// The frame at hand.
+    pub(super) at: Stamp,
+    /// The direction at hand.
+    pub(super) dir: Direction,
+    /// The consumer wants no more.
+    pub(super) stop: bool,
+}
+
+impl<C: StreamConsumer> Outlet<'_, C> {
+    pub(super) fn tell(&mut self, event: StreamEvent<'_>) -> Interest {
+        match &mut self.consumer {
+            Some(consumer) if !self.stop => {
+                let interest = consumer.on_event(self.info, event, self.shared);
+                self.stop = interest == Interest::StopFlow;
+                interest
+            }
+            _ => Interest::StopFlow,
+        }
+    }
+}
+
+/// Bytes of one segment at their position in the stream.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub(super) start: i64,
+    pub(super) bytes: &'a [u8],
+    /// Bytes that the snap length cut off behind them.
+    pub(super) cut: i64,
+}
+
+impl Piece<'_> {
+    pub(super) const fn end(&self) -> i64 {
+        self.start + self.bytes.len() as i64 + self.cut
+    }
+
+    /// Without what lies beyond `end`.
+    pub(super) fn limited_to(self, end: i64) -> Self {
+        let cut = (self.cut - (self.end() - end)).max(0);
+        Self { bytes: part(self.bytes, self.start, self.start, end.max(self.start)), cut: cut.min(self.cut), ..self }
+    }
+}
+
+impl Stream {
+    /// Takes bytes that are beyond doubt.
+    pub(super) fn accept<C: StreamConsumer>(&mut self, piece: Piece<'_>, out: &mut Outlet<'_, C>) {
+        self.skip_through(piece.start, piece.end(), out);
+        if piece.end() <= self.next {
+            return;
+        }
+        if piece.start > self.next {
+            self.hold_early(piece, out);
+            return;
+        }
+        let end = piece.end() - piece.cut;
+        let fresh = part(piece.bytes, piece.start, self.next, end);
+        if let Some(held) = &mut self.held {
+            held.went_on = true;
+            let conflicts = held.early.conflicts(self.next, fresh);
+            self.report_conflicts(conflicts, out);
+        }
+        self.pass(fresh, out.at, out);
+        self.skip_through(self.next, piece.end(), out);
+        if piece.cut > 0 && self.next < piece.end() {
+            self.gap_to(piece.end(), out);
+        }
+        self.tell_contiguous(out);
+    }
+
+    /// Holds doubtful bytes until the receiver acknowledges them.
+    pub(super) fn set_aside<C: StreamConsumer>(&mut self, piece: Piece<'_>, with_syn: bool, out: &mut Outlet<'_, C>) {
+        let start = piece.start.max(self.next).max(self.skip_to.min(piece.end()));
+        let bytes = part(piece.bytes, piece.start, start, piece.end() - piece.cut);
+        if bytes.is_empty() {
+            return;
+        }
+        self.with_held(out, |held, out| {
+            held.disputed |= held.aside.insert(start, bytes, out.at, out.now) > 0;
+            if with_syn {
+                held.syn_bytes = bytes.len() as i64;
+            }
+        });
+        // What is acknowledged already, before its frame was seen, need not wait.
+        self.confirm(self.acked, out);
+        self.keep_bounds(out);
+    }
+
+    /// The receiver has got everything before `to`: doubtful bytes among it count, unless better
+    /// copies came.
+    pub(super) fn confirm<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
+        if self.held.as_ref().and_then(|held| held.aside.first_span()).is_none_or(|(start, _)| start >= to) {
+            return;
+        }
+        let next = self.next;
+        let disputed = self.with_held(out, |held, out| {
+            while held.aside.first_span().is_some_and(|(start, _)| start < to) {
+                let Some((start, chunk)) = held.aside.pop_first() else { break };
+                let end = start + chunk.bytes.len() as i64;
+                let counted = part(&chunk.bytes, start, next.max(start), end.min(to));
+                let before = held.early.bytes();
+                held.early.insert(next.max(start), counted, chunk.at, chunk.since);
+                let confirmed = held.early.bytes() - before;
+                out.counters.doubtful_confirmed_bytes += confirmed;
+                if end > to {
+                    held.aside.insert(
+                        to.max(start),
+                        part(&chunk.bytes, start, to.max(start), end),
+                        chunk.at,
+                        chunk.since,
+                    );
+                }
+                out.counters.doubtful_dropped_bytes += (end.min(to) - start) as u64 - confirmed;
+            }
+            std::mem::take(&mut held.disputed)
+        });
+        if disputed {
+            self.report_conflicts(1, out);
+        }
+        self.tell_contiguous(out);
+    }
+
+    /// One more segment of the flow went by: gives up what is overdue.
+    pub(super) fn lose_patience<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        let (next, acked) = (self.next, self.acked);
+        let one_sided = !self.is_acknowledged();
+        let Some(held) = &mut self.held else { return };
+        if acked <= next || held.early.is_empty() {
+            held.overdue = 0;
+            let age = held.early.first_since().map(|since| out.now.since(since));
+            if one_sided && age.is_some_and(|age| age >= out.config.mid_message_timeout) {
+                self.give_up_one_sided(out);
+            }
+            return;
+        }
+        if held.overdue == 0 {
+            held.overdue_to = acked;
+            held.overdue_since = out.now;
+        }
+        held.overdue += 1;
+        if held.overdue > PATIENCE_SEGMENTS || out.now.since(held.overdue_since) >= PATIENCE {
+            held.overdue = 0;
+            let to = held.overdue_to;
+            self.give_up(to, out);
+        }
+    }
+
+    /// Where only the sender is seen: its holes are gaps. But if it went on in order before the early
+    /// bytes, these were never part of the stream.
+    pub(super) fn give_up_one_sided<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        if self.held.as_ref().is_some_and(|held| held.went_on) {
+            let stray = self.with_held(out, |held, _| {
+                let stray = held.early.bytes();
+                held.early = Default::default();
+                stray
+            });
+            out.counters.stray_bytes += stray;
+        }
+        self.give_up(i64::MAX, out);
+        self.drop_aside(out);
+        self.release_if_empty(out);
+    }
+
+    /// Every hole before `to` is a gap, as far as something follows it.
+    pub(super) fn give_up<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
+        while self.next < to {
+            let early = self.held.as_ref().and_then(|held| held.early.first_span()).map(|(start, _)| start);
+            let Some(follows) = early.or(self.fin().filter(|_| self.fin_acked())) else { break };
+            let end = follows.min(to);
+            if end <= self.next {
+                break;
+            }
+            self.skip_through(end, end, out);
+            self.lose_to(end, out);
+            self.tell_contiguous(out);
+        }
+    }
+
+    /// The flow ends: tells what is left, with its gaps.
+    pub(super) fn flush<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        self.give_up(i64::MAX, out);
+        let seen = match self.fin() {
+            Some(fin) if self.is_acknowledged() => fin.min(self.acked),
+            Some(fin) => fin,
+            // One byte of what was acknowledged may be a FIN that was not seen.
+            None => self.acked - 1,
+        };
+        if self.next < seen {
+            self.skip_through(seen, seen, out);
+            self.lose_to(seen, out);
+        }
+        self.settle_passed_over(out);
+        self.release(out);
+        if self.fin() == Some(self.next) {
+            self.tell_half_closed(out);
+        }
+    }
+
+    /// Forgets what is held.
+    pub(super) fn release<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        self.drop_aside(out);
+        if let Some(held) = self.held.take() {
+            out.counters.held_bytes -= held.cost();
+        }
+    }
+
+    /// `HalfClosed`, once.
+    pub(super) fn tell_half_closed<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        if !self.finished {
+            self.finished = true;
+            let interest = out.tell(StreamEvent::HalfClosed { dir: out.dir, at: out.at });
+            self.obey(interest, out);
+        }
+    }
+
+    /// Moves on over positions that the consumer does not want, as far as the sender is seen to have
+    /// come: a segment from `start` to `end` was sent. What it passes over is no gap.
+    pub(super) fn skip_through<C: StreamConsumer>(&mut self, start: i64, end: i64, out: &mut Outlet<'_, C>) {
+        if self.next >= self.skip_to {
+            return;
+        }
+        let to = end.min(self.skip_to);
+        if to > self.next {
+            let unseen = (start.min(to) - self.next).max(0);
+            self.passed_over = self.passed_over.saturating_add(u32::try_from(unseen).unwrap_or(u32::MAX));
+            self.advance_to(to);
+            if to == self.skip_to {
+                self.settle_passed_over(out);
+            }
+        } else {
+            // Late or again: what was missing comes.
+            let seen = u32::try_from(end - start).unwrap_or(0);
+            self.passed_over = self.passed_over.saturating_sub(seen);
+        }
+    }
+
+    fn settle_passed_over<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        let unseen = std::mem::take(&mut self.passed_over);
+        if self.is_acknowledged() {
+            out.counters.tcp_acked_unseen_bytes += u64::from(unseen);
+        }
+    }
+
+    fn hold_early<C: StreamConsumer>(&mut self, piece: Piece<'_>, out: &mut Outlet<'_, C>) {
+        let one_sided = !self.is_acknowledged();
+        let (conflicts, goes_on_from_syn) = self.with_held(out, |held, out| {
+            held.went_on = false;
+            // What the snap length cut off stays a hole.
+            let conflicts = held.early.insert(piece.start, piece.bytes, out.at, out.now);
+            (conflicts, one_sided && held.syn_bytes == piece.start)
+        });
+        self.report_conflicts(conflicts, out);
+        if goes_on_from_syn {
+            // The sender goes on behind what came with its SYN: it was accepted (RFC 7413).
+            self.confirm(piece.start, out);
+        }
+        self.keep_bounds(out);
+    }
+
+    /// Holds no more than the bounds allow; see [`FlowConfig`].
+    fn keep_bounds<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        while let Some(held) = &self.held {
+            let too_many = held.early.count() + held.aside.count() > out.config.direction_segments as usize;
+            let too_much = held.early.bytes() + held.aside.bytes() > u64::from(out.config.direction_bytes);
+            out.counters.limit_direction_segments += u64::from(too_many);
+            out.counters.limit_direction_bytes += u64::from(too_much && !too_many);
+            if !too_many && !too_much {
+                break;
+            }
+            let receiver_waits =
+                self.is_acknowledged() && self.acked <= self.next && out.now.since(self.ack_heard) < LATELY;
+            if !held.aside.is_empty() {
+                let dropped = self.with_held(out, |held, _| held.aside.pop_last());
+                out.counters.doubtful_dropped_bytes += dropped.map_or(0, |(_, chunk)| chunk.bytes.len() as u64);
+            } else if receiver_waits {
+                self.with_held(out, |held, _| held.early.pop_last());
+            } else if let Some((start, _)) = held.early.first_span() {
+                self.give_up(start.max(self.next + 1), out);
+            }
+            self.release_if_empty(out);
+        }
+    }
+
+    /// Tells what follows without a hole.
+    fn tell_contiguous<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        while let Some((start, end)) = self.held.as_ref().and_then(|held| held.early.first_span()) {
+            self.skip_through(start, end, out);
+            if start > self.next {
+                break;
+            }
+            let Some((_, chunk)) = self.with_held(out, |held, _| held.early.pop_first()) else { break };
+            self.pass(part(&chunk.bytes, start, self.next, end), chunk.at, out);
+        }
+        let next = self.next;
+        if self.held.is_some() {
+            let dropped = self.with_held(out, |held, _| held.aside.forget_before(next));
+            out.counters.doubtful_dropped_bytes += dropped;
+            self.release_if_empty(out);
+        }
+    }
+
+    /// Tells bytes that are next.
+    fn pass<C: StreamConsumer>(&mut self, bytes: &[u8], at: Stamp, out: &mut Outlet<'_, C>) {
+        if !bytes.is_empty() {
+            let offset = self.next as u64;
+            self.advance_to(self.next + bytes.len() as i64);
+            let interest = out.tell(StreamEvent::Data { dir: out.dir, offset, bytes, at });
+            self.obey(interest, out);
+        }
+    }
+
+    /// Bytes up to `to` were lost on the way to the sensor, or were never sent.
+    fn lose_to<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
+        if self.is_acknowledged() {
+            let unseen = to.min(self.acked) - self.next;
+            out.counters.tcp_acked_unseen_bytes += u64::try_from(unseen).unwrap_or(0);
+        }
+        if self.next < to {
+            self.gap_to(to, out);
+        }
+    }
+
+    fn gap_to<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
+        let (offset, len) = (self.next as u64, (to - self.next) as u64);
+        self.advance_to(to);
+        out.info.gaps = out.info.gaps.saturating_add(1);
+        out.counters.gaps += 1;
+        out.counters.gap_bytes += len;
+        let interest = out.tell(StreamEvent::Gap { dir: out.dir, offset, len, at: out.at });
+        self.obey(interest, out);
+    }
+
+    fn report_conflicts<C: StreamConsumer>(&mut self, bytes: u64, out: &mut Outlet<'_, C>) {
+        if bytes > 0 {
+            out.counters.conflicting_overlap_bytes += bytes;
+            let anomaly = Anomaly { kind: AnomalyKind::OverlapConflict, dir: out.dir, at: out.at };
+            let interest = out.tell(StreamEvent::Anomaly(anomaly));
+            self.obey(interest, out);
+        }
+    }
+
+    fn obey<C: StreamConsumer>(&mut self, interest: Interest, out: &mut Outlet<'_, C>) {
+        match interest {
+            Interest::Continue => {}
+            Interest::SkipBytes(n) => {
+                let n = i64::try_from(n).unwrap_or(i64::MAX);
+                self.skip_to = self.skip_to.max(self.next.saturating_add(n));
+            }
+            Interest::StopDirection | Interest::StopFlow => {
+                self.skip_to = i64::MAX;
+                self.release(out);
+            }
+        }
+    }
+
+    fn drop_aside<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        if self.held.is_some() {
+            let dropped = self.with_held(out, |held, _| std::mem::take(&mut held.aside).bytes());
+            out.counters.doubtful_dropped_bytes += dropped;
+        }
+    }
+
+    fn release_if_empty<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        if self.held.as_ref().is_some_and(|held| held.early.is_empty() && held.aside.is_empty()) {
+            self.release(out);
+        }
+    }
+
+    /// Changes what is held, and keeps the level of all that is held right.
+    fn with_held<'a, C: StreamConsumer, T>(
+        &mut self,
+        out: &mut Outlet<'a, C>,
+        change: impl FnOnce(&mut Held, &mut Outlet<'a, C>) -> T,
+    ) -> T {
+        let held = self.held.get_or_insert_default();
+        out.counters.held_bytes -= held.cost();
+        let answer = change(held, out);
+        out.counters.held_bytes += held.cost();
+        answer
+    }
+}
+
+impl Held {
+    /// Bytes of memory, about.
+    fn cost(&self) -> u64 {
+        self.early.cost() + self.aside.cost()
+    }
+}

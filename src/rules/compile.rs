@@ -1,0 +1,207 @@
+//! How do entries become rules? Checked, overridden by id, and compiled.
+
+use super::error::{RuleError, nearest};
+use super::file::{AgentEntry, DetectorEntry, Document, LoginEntry, PlaceEntry, TokenEntry};
+use super::{Entry, RuleSet};
+use crate::detect::{CATALOGUE, DetectorSettings, Settings, SignalName, Weights};
+use crate::identity::user_agent::{AgentRule, AgentRules};
+use crate::token::login::{LoginRule, LoginRules};
+use crate::token::names::{Hosts, Place, TokenNames, TokenRule};
+use crate::token::pattern::Pattern;
+
+/// Rules as they are gathered, file by file.
+#[derive(Default)]
+pub(super) struct Compiler {
+    tokens: Vec<TokenRule>,
+    logins: Vec<LoginRule>,
+    agents: Vec<AgentRule>,
+    detectors: Vec<(usize, DetectorSettings)>,
+    weights: Weights,
+    entries: Vec<Entry>,
+}
+
+impl Compiler {
+    /// Adds a file; its entries take the place of earlier ones of the same id.
+    pub(super) fn add(&mut self, file: &str, text: &str, layer: u16, document: Document) -> Result<(), RuleError> {
+        let sources = Sources::new(file, text);
+        for (index, entry) in document.tokens.into_iter().enumerate() {
+            let id = entry.token.clone();
+            let rule = token(entry, layer).map_err(|e| RuleError::about(file, text, &id, e))?;
+            self.tokens.retain(|known| known.id != rule.id);
+            self.tokens.push(rule);
+            self.note(sources.entry("token", id, "tokens", index));
+        }
+        for (index, entry) in document.login.into_iter().enumerate() {
+            let id = if entry.hosts.is_empty() { "*".to_owned() } else { entry.hosts.join(",") };
+            self.logins.push(login(entry));
+            self.entries.push(sources.entry("login", id, "login", index));
+        }
+        for (index, entry) in document.agents.into_iter().enumerate() {
+            let id = entry.agent.clone();
+            self.agents.retain(|known| *known.name != *id);
+            self.agents.push(agent(entry));
+            self.note(sources.entry("agent", id, "agents", index));
+        }
+        for (index, entry) in document.detectors.into_iter().enumerate() {
+            let name = entry.detector.clone();
+            let (position, settings) = detector(entry).map_err(|e| RuleError::about(file, text, &name, e))?;
+            self.detectors.retain(|(known, _)| *known != position);
+            self.detectors.push((position, settings));
+            self.note(sources.entry("detector", name, "detectors", index));
+        }
+        for (name, points) in document.weights {
+            let signal = SignalName::ALL.into_iter().find(|s| s.as_str() == name);
+            let Some(signal) = signal else {
+                let message = unknown("signal", &name, SignalName::ALL.map(SignalName::as_str));
+                return Err(RuleError::about(file, text, &name, message));
+            };
+            if points > 100 {
+                return Err(RuleError::about(file, text, &name, format!("{name} weighs {points}, expected 0 to 100")));
+            }
+            self.weights.set(signal, points);
+            let text = format!("{name}: {points}\n");
+            self.note(Entry { kind: "weight", id: name, source: file.to_owned(), text });
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, entry: Entry) {
+        self.entries.retain(|known| (known.kind, &known.id) != (entry.kind, &entry.id));
+        self.entries.push(entry);
+    }
+
+    /// All rules, compiled. A detector without an entry does not run.
+    pub(super) fn finish(self) -> RuleSet {
+        let off = DetectorSettings {
+            enabled: false,
+            classes: crate::detect::Classes::default(),
+            severity: crate::detect::SeverityRule::Score,
+            graver_classes: crate::detect::Classes::default(),
+            tags: std::sync::Arc::from([]),
+        };
+        let mut detectors = vec![off; CATALOGUE.len()];
+        for (position, settings) in self.detectors {
+            if let Some(slot) = detectors.get_mut(position) {
+                *slot = settings;
+            }
+        }
+        RuleSet {
+            tokens: TokenNames::new(self.tokens),
+            logins: LoginRules(self.logins),
+            agents: AgentRules::new(self.agents),
+            detectors: Settings { detectors, weights: self.weights },
+            entries: self.entries,
+        }
+    }
+}
+
+/// The YAML of a file's entries, for people to read.
+struct Sources<'f> {
+    file: &'f str,
+    document: serde_yaml::Value,
+}
+
+impl<'f> Sources<'f> {
+    fn new(file: &'f str, text: &str) -> Self {
+        Self { file, document: serde_yaml::from_str(text).unwrap_or(serde_yaml::Value::Null) }
+    }
+
+    fn entry(&self, kind: &'static str, id: String, list: &str, index: usize) -> Entry {
+        let text = self.document.get(list).and_then(|l| l.get(index)).and_then(|e| serde_yaml::to_string(e).ok());
+        Entry { kind, id, source: self.file.to_owned(), text: text.unwrap_or_default() }
+    }
+}
+
+fn unknown<'c>(what: &str, word: &str, known: impl IntoIterator<Item = &'c str>) -> String {
+    let known: Vec<_> = known.into_iter().collect();
+    let near = nearest(word, known.iter().copied());
+    let hint = near.map_or_else(|| format!("expected one of {}", known.join(", ")), |n| format!("did you mean `{n}`?"));
+    format!("unknown {what} `{word}`; {hint}")
+}
+
+fn token(entry: TokenEntry, layer: u16) -> Result<TokenRule, String> {
+    if entry.places.is_empty() {
+        return Err(format!("{} has an empty `where`, expected at least one place", entry.token));
+    }
+    Ok(TokenRule {
+        places: entry.places.into_iter().map(|p| place(&entry.token, p)).collect::<Result<_, _>>()?,
+        id: entry.token.into(),
+        class: entry.class.into(),
+        hosts: Hosts::from_words(&entry.hosts),
+        min_length: entry.min_length,
+        chunked: entry.chunked,
+        except: entry.except.iter().map(|e| Pattern::parse(e)).collect(),
+        layer,
+    })
+}
+
+fn place(id: &str, place: PlaceEntry) -> Result<Place, String> {
+    let pattern = |text: String| Pattern::parse(&text);
+    if place.scheme.is_some() && place.header.is_none() {
+        return Err(format!("{id}: `scheme` goes with `header`"));
+    }
+    let letter = |text: String| match text.as_bytes() {
+        [b'(', letter, b'(', b')', b')'] if letter.is_ascii_alphabetic() => Ok(Place::Path(*letter)),
+        _ => Err(format!("{id}: path is `{text}`, expected a segment such as `(S())`")),
+    };
+    let header =
+        |name: String| Ok(Place::Header { name: name.into(), scheme: place.scheme.map(String::into_boxed_str) });
+    let mut named = [
+        place.cookie.map(|name| Ok(Place::Cookie(pattern(name)))),
+        place.cookies.map(|names| Ok(Place::Cookies(names.into_iter().map(pattern).collect()))),
+        place.header.map(header),
+        place.query.map(|name| Ok(Place::Query(pattern(name)))),
+        place.matrix.map(|name| Ok(Place::Matrix(pattern(name)))),
+        place.path.map(letter),
+        place.form.map(|name| Ok(Place::Form(pattern(name)))),
+        place.json.map(|name| Ok(Place::Json(name.into()))),
+    ]
+    .into_iter()
+    .flatten();
+    match (named.next(), named.next()) {
+        (Some(place), None) => place,
+        _ => {
+            Err(format!("{id}: a place names exactly one of cookie, cookies, header, query, matrix, path, form, json"))
+        }
+    }
+}
+
+fn login(entry: LoginEntry) -> LoginRule {
+    let patterns = |words: &[String]| words.iter().map(|w| Pattern::parse(w)).collect();
+    LoginRule {
+        hosts: Hosts::from_words(&entry.hosts),
+        paths: patterns(&entry.paths),
+        logout_paths: patterns(&entry.logout_paths),
+        mfa_paths: patterns(&entry.mfa_paths),
+        user_field: entry.user_field.map(String::into_boxed_str),
+    }
+}
+
+fn agent(entry: AgentEntry) -> AgentRule {
+    let texts = |words: Vec<String>| words.into_iter().map(String::into_boxed_str).collect();
+    AgentRule {
+        name: entry.agent.into(),
+        kind: entry.kind,
+        products: texts(entry.products),
+        contains: texts(entry.contains),
+    }
+}
+
+/// The detector's place in the catalogue, and its settings.
+fn detector(entry: DetectorEntry) -> Result<(usize, DetectorSettings), String> {
+    let position = CATALOGUE.iter().position(|info| info.name == entry.detector);
+    let (Some(position), Some(info)) = (position, position.and_then(|p| CATALOGUE.get(p))) else {
+        return Err(unknown("detector", &entry.detector, CATALOGUE.iter().map(|info| info.name)));
+    };
+    if let Some(id) = entry.id.filter(|id| id != info.id) {
+        return Err(format!("{} has the id `{id}`, expected {}", entry.detector, info.id));
+    }
+    let settings = DetectorSettings {
+        enabled: entry.enabled,
+        classes: entry.tokens.class.into_iter().collect(),
+        severity: entry.severity.into(),
+        graver_classes: entry.graver.class.into_iter().collect(),
+        tags: entry.tags.into_iter().map(String::into_boxed_str).collect(),
+    };
+    Ok((position, settings))
+}

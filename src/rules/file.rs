@@ -1,0 +1,218 @@
+//! What does a rule file look like? Its form, entry by entry, as people write it.
+
+use serde::Deserialize;
+
+use super::error::RuleError;
+use crate::detect::Severity;
+use crate::identity::user_agent::Kind;
+use crate::token::TokenClass;
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Document {
+    pub(super) schema: Option<u32>,
+    pub(super) tokens: Vec<TokenEntry>,
+    pub(super) login: Vec<LoginEntry>,
+    pub(super) agents: Vec<AgentEntry>,
+    pub(super) detectors: Vec<DetectorEntry>,
+    #[serde(deserialize_with = "weights")]
+    pub(super) weights: Vec<(String, u8)>,
+    exceptions: Option<Later>,
+    tests: Option<Later>,
+}
+
+/// Signals and their points; a name that comes twice is a mistake.
+fn weights<'de, D: serde::Deserializer<'de>>(map: D) -> Result<Vec<(String, u8)>, D::Error> {
+    struct Weights;
+    impl<'de> serde::de::Visitor<'de> for Weights {
+        type Value = Vec<(String, u8)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("signals with their points, such as `network: 20`")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut all: Self::Value = Vec::new();
+            while let Some((name, points)) = map.next_entry::<String, u8>()? {
+                if all.iter().any(|(known, _)| *known == name) {
+                    return Err(serde::de::Error::custom(format_args!("duplicate signal `{name}`")));
+                }
+                all.push((name, points));
+            }
+            Ok(all)
+        }
+    }
+    map.deserialize_map(Weights)
+}
+
+/// A part whose form is settled and which this version does not have.
+#[derive(Debug)]
+struct Later;
+
+impl<'de> Deserialize<'de> for Later {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("exceptions and tests are not available in this version"))
+    }
+}
+
+/// One token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenEntry {
+    pub(super) token: String,
+    #[serde(rename = "where")]
+    pub(super) places: Vec<PlaceEntry>,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    pub(super) class: ClassEntry,
+    #[serde(default = "min_length")]
+    pub(super) min_length: usize,
+    #[serde(default)]
+    pub(super) chunked: bool,
+    #[serde(default)]
+    pub(super) except: Vec<String>,
+}
+
+const fn min_length() -> usize {
+    8
+}
+
+/// A class of tokens, or none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClassEntry {
+    Session,
+    Remember,
+    Idp,
+    Edge,
+    Bearer,
+    Api,
+    Basic,
+    Ticket,
+    Ignore,
+}
+
+impl From<ClassEntry> for Option<TokenClass> {
+    fn from(class: ClassEntry) -> Self {
+        Some(match class {
+            ClassEntry::Session => TokenClass::Session,
+            ClassEntry::Remember => TokenClass::Remember,
+            ClassEntry::Idp => TokenClass::Idp,
+            ClassEntry::Edge => TokenClass::Edge,
+            ClassEntry::Bearer => TokenClass::Bearer,
+            ClassEntry::Api => TokenClass::Api,
+            ClassEntry::Basic => TokenClass::Basic,
+            ClassEntry::Ticket => TokenClass::Ticket,
+            ClassEntry::Ignore => return None,
+        })
+    }
+}
+
+/// One place: exactly one carrier is named, `scheme` only with `header`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PlaceEntry {
+    pub(super) cookie: Option<String>,
+    pub(super) cookies: Option<Vec<String>>,
+    pub(super) header: Option<String>,
+    pub(super) scheme: Option<String>,
+    pub(super) query: Option<String>,
+    pub(super) matrix: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) form: Option<String>,
+    pub(super) json: Option<String>,
+}
+
+/// Login and logout of some hosts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginEntry {
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    #[serde(default)]
+    pub(super) paths: Vec<String>,
+    #[serde(default)]
+    pub(super) logout_paths: Vec<String>,
+    #[serde(default)]
+    pub(super) mfa_paths: Vec<String>,
+    pub(super) user_field: Option<String>,
+}
+
+/// One program.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgentEntry {
+    pub(super) agent: String,
+    pub(super) kind: Kind,
+    #[serde(default)]
+    pub(super) products: Vec<String>,
+    #[serde(default)]
+    pub(super) contains: Vec<String>,
+}
+
+/// One detector.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DetectorEntry {
+    pub(super) detector: String,
+    pub(super) id: Option<String>,
+    #[serde(default = "enabled")]
+    pub(super) enabled: bool,
+    #[serde(default)]
+    pub(super) tokens: ClassesEntry,
+    #[serde(default)]
+    pub(super) graver: ClassesEntry,
+    pub(super) severity: SeverityEntry,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+/// A choice of token classes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClassesEntry {
+    pub(super) class: Vec<TokenClass>,
+}
+
+/// `score`, or a fixed severity.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SeverityEntry {
+    Score,
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl From<SeverityEntry> for crate::detect::SeverityRule {
+    fn from(severity: SeverityEntry) -> Self {
+        Self::Fixed(match severity {
+            SeverityEntry::Score => return Self::Score,
+            SeverityEntry::Informational => Severity::Informational,
+            SeverityEntry::Low => Severity::Low,
+            SeverityEntry::Medium => Severity::Medium,
+            SeverityEntry::High => Severity::High,
+            SeverityEntry::Critical => Severity::Critical,
+        })
+    }
+}
+
+/// Reads a file's text.
+pub(super) fn read(name: &str, text: &str) -> Result<Document, RuleError> {
+    let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    if empty {
+        return Ok(Document::default());
+    }
+    let document: Document = serde_yaml::from_str(text).map_err(|e| RuleError::yaml(name, &e))?;
+    match document.schema {
+        None | Some(1) => Ok(document),
+        Some(other) => Err(RuleError::about(name, text, "schema", format!("schema is {other}, expected 1"))),
+    }
+}
