@@ -1,5 +1,7 @@
 //! Captures of evasion, benign and hostile traffic with a known truth, where they are at hand.
 
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::path::Path;

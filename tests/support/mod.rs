@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: running it, reading what it wrote, finding captures.
 
 #![allow(dead_code, reason = "each test uses its own part")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, reason = "test support")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
