@@ -81,7 +81,7 @@ pub(super) fn unexpected_signature(segment: &Segment<'_>, own: &Stream, peer: &S
 }
 
 fn bad_ack(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
-    if peer.origin != Origin::Known {
+    if peer.origin != Origin::Known || peer.rival.is_some_and(|rival| rival.is_near(segment.ack)) {
         return false;
     }
     let acked = peer.position(segment.ack);
@@ -99,7 +99,7 @@ fn largest_window(own: Option<Offer>, peer: Option<Offer>) -> i64 {
 }
 
 fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
-    timestamp(segment, own, peer).zip(own.timestamp).is_some_and(|(value, recent)| is_older(value, recent))
+    timestamp(segment, own, peer).is_some_and(|value| is_older(value, own.timestamp))
 }
 
 /// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).

@@ -32,6 +32,13 @@ pub(super) enum Verdict {
     },
 }
 
+/// Bytes of heap memory that belong to a flow.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub(super) consumer: u32,
+    pub(super) held: u32,
+}
+
 /// One connection.
 pub(super) struct Flow<C> {
     pub(super) info: FlowInfo,
@@ -42,8 +49,8 @@ pub(super) struct Flow<C> {
     last: Stamp,
     /// Hash under which the table files it.
     pub(super) hash: u32,
-    /// What the consumer said to hold when it was asked last, in bytes.
-    pub(super) consumer_bytes: usize,
+    /// What the table has counted as held by the consumer and by the streams, in bytes.
+    pub(super) counted: Counted,
     /// Segments were seen of these directions.
     heard: [bool; 2],
     /// Who sent a believable reset and nothing since.
@@ -60,7 +67,7 @@ impl<C: StreamConsumer> Flow<C> {
             consumer: Some(consumer),
             streams: [Stream::new(), Stream::new()],
             hash,
-            consumer_bytes: 0,
+            counted: Counted::default(),
             heard: [false; 2],
             reset: None,
             over: false,
@@ -83,10 +90,8 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// The connection began with this SYN, seen before the flow was made.
     pub(super) fn began(&mut self, dir: Direction, offer: Offer) {
-        let [forward, reverse] = &mut self.streams;
-        let stream = if dir == Direction::Forward { forward } else { reverse };
-        stream.begin(offer.isn.plus(1), Origin::Known);
-        stream.offer = Some(offer);
+        let (stream, _) = pair(&mut self.streams, dir);
+        stream.begin_with(offer);
     }
 
     /// One segment of this flow.
@@ -124,7 +129,7 @@ impl<C: StreamConsumer> Flow<C> {
             };
         }
         out.info.midstream &= own.offer.is_none() && peer.offer.is_none();
-        if new.ack_counts(segment) {
+        if new.ack_counts(segment) && (!segment.flags.syn() || peer.is_answered_by(segment.ack)) {
             out.dir = dir.opposite();
             take_ack(segment, peer, &mut out);
             out.dir = dir;
@@ -179,6 +184,13 @@ impl<C: StreamConsumer> Flow<C> {
             stream.skip_to = i64::MAX;
             stream.release(out);
         });
+    }
+
+    /// What belongs to the flow now.
+    pub(super) fn holds(&self) -> Counted {
+        let consumer = self.consumer.as_ref().map_or(0, StreamConsumer::held_bytes);
+        let held: u64 = self.streams.iter().flat_map(|s| &s.held).map(|held| held.cost()).sum();
+        Counted { consumer: u32::try_from(consumer).unwrap_or(u32::MAX), held: u32::try_from(held).unwrap_or(u32::MAX) }
     }
 
     /// What the flow waits for now.
@@ -397,9 +409,9 @@ fn take_bytes<C: StreamConsumer>(
             out.counters.after_fin_bytes += (end - piece.end()) as u64;
             if start <= own.next
                 && let Some(value) = doubt::timestamp(segment, own, peer)
-                && own.timestamp.is_none_or(|recent| doubt::is_older(recent, value))
+                && doubt::is_older(own.timestamp, value)
             {
-                own.timestamp = Some(value);
+                own.timestamp = value;
             }
             own.accept(piece, out);
         }

@@ -40,7 +40,7 @@ impl Offer {
     }
 
     /// Whether `seq` could be of a connection that has just begun with this SYN.
-    fn is_near(self, seq: SeqNumber) -> bool {
+    pub(super) fn is_near(self, seq: SeqNumber) -> bool {
         (0..=1 << 20).contains(&seq.distance_from(self.first()))
     }
 }
@@ -143,21 +143,27 @@ pub(super) fn on_bytes(seq: SeqNumber, own: &mut Stream, doubtful: bool, two_sid
 
 impl Stream {
     /// Whether acknowledging `seq` answers the SYN this stream began with, or what it sent since.
-    fn is_answered_by(&self, seq: SeqNumber) -> bool {
-        (0..=self.sent).contains(&self.position(seq))
+    pub(super) fn is_answered_by(&self, seq: SeqNumber) -> bool {
+        self.origin == Origin::Unknown || (0..=self.sent).contains(&self.position(seq))
     }
 
     /// Takes the offer of a SYN.
     fn take_offer(&mut self, segment: &Segment<'_>) {
         self.offer = Some(Offer::of(segment));
-        self.timestamp = segment.options.timestamps().map(|(value, _)| value);
+        self.timestamp = segment.options.timestamps().map_or(0, |(value, _)| value);
     }
 
     /// The rival was right.
     fn change_over(&mut self) {
         if let Some(rival) = self.rival.take() {
-            self.begin(rival.first(), Origin::Known);
-            self.offer = Some(rival);
+            self.begin_with(rival);
         }
+    }
+
+    /// The stream begins with this SYN, which was seen some time ago.
+    pub(super) fn begin_with(&mut self, offer: Offer) {
+        self.begin(offer.first(), Origin::Known);
+        // The value of its timestamp was not kept, so later ones cannot be judged.
+        self.offer = Some(Offer { timestamps: false, ..offer });
     }
 }

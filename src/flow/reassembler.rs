@@ -104,12 +104,11 @@ impl Stream {
         if bytes.is_empty() {
             return;
         }
-        self.with_held(out, |held, out| {
-            held.disputed |= held.aside.insert(start, bytes, out.at, out.now) > 0;
-            if with_syn {
-                held.syn_bytes = bytes.len() as i64;
-            }
-        });
+        let held = self.held.get_or_insert_default();
+        held.disputed |= held.aside.insert(start, bytes, out.at, out.now) > 0;
+        if with_syn {
+            held.syn_bytes = bytes.len() as i64;
+        }
         // What is acknowledged already, before its frame was seen, need not wait.
         self.confirm(self.acked, out);
         self.keep_bounds(out);
@@ -118,31 +117,25 @@ impl Stream {
     /// The receiver has got everything before `to`: doubtful bytes among it count, unless better
     /// copies came.
     pub(super) fn confirm<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
-        if self.held.as_ref().and_then(|held| held.aside.first_span()).is_none_or(|(start, _)| start >= to) {
+        let next = self.next;
+        let Some(held) = &mut self.held else { return };
+        if held.aside.first_span().is_none_or(|(start, _)| start >= to) {
             return;
         }
-        let next = self.next;
-        let disputed = self.with_held(out, |held, out| {
-            while held.aside.first_span().is_some_and(|(start, _)| start < to) {
-                let Some((start, chunk)) = held.aside.pop_first() else { break };
-                let end = start + chunk.bytes.len() as i64;
-                let counted = part(&chunk.bytes, start, next.max(start), end.min(to));
-                let before = held.early.bytes();
-                held.early.insert(next.max(start), counted, chunk.at, chunk.since);
-                let confirmed = held.early.bytes() - before;
-                out.counters.doubtful_confirmed_bytes += confirmed;
-                if end > to {
-                    held.aside.insert(
-                        to.max(start),
-                        part(&chunk.bytes, start, to.max(start), end),
-                        chunk.at,
-                        chunk.since,
-                    );
-                }
-                out.counters.doubtful_dropped_bytes += (end.min(to) - start) as u64 - confirmed;
+        while held.aside.first_span().is_some_and(|(start, _)| start < to) {
+            let Some((start, chunk)) = held.aside.pop_first() else { break };
+            let end = start + chunk.bytes.len() as i64;
+            let counted = part(&chunk.bytes, start, next.max(start), end.min(to));
+            let before = held.early.bytes();
+            held.early.insert(next.max(start), counted, chunk.at, chunk.since);
+            let confirmed = held.early.bytes() - before;
+            out.counters.doubtful_confirmed_bytes += confirmed;
+            out.counters.doubtful_dropped_bytes += (end.min(to) - start) as u64 - confirmed;
+            if end > to {
+                held.aside.insert(to, part(&chunk.bytes, start, to, end), chunk.at, chunk.since);
             }
-            std::mem::take(&mut held.disputed)
-        });
+        }
+        let disputed = std::mem::take(&mut held.disputed);
         if disputed {
             self.report_conflicts(1, out);
         }
@@ -177,13 +170,8 @@ impl Stream {
     /// Where only the sender is seen: its holes are gaps. But if it went on in order before the early
     /// bytes, these were never part of the stream.
     pub(super) fn give_up_one_sided<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
-        if self.held.as_ref().is_some_and(|held| held.went_on) {
-            let stray = self.with_held(out, |held, _| {
-                let stray = held.early.bytes();
-                held.early = Default::default();
-                stray
-            });
-            out.counters.stray_bytes += stray;
+        if let Some(held) = self.held.as_mut().filter(|held| held.went_on) {
+            out.counters.stray_bytes += std::mem::take(&mut held.early).bytes();
         }
         self.give_up(i64::MAX, out);
         self.drop_aside(out);
@@ -228,9 +216,7 @@ impl Stream {
     /// Forgets what is held.
     pub(super) fn release<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
         self.drop_aside(out);
-        if let Some(held) = self.held.take() {
-            out.counters.held_bytes -= held.cost();
-        }
+        self.held = None;
     }
 
     /// `HalfClosed`, once.
@@ -272,14 +258,13 @@ impl Stream {
 
     fn hold_early<C: StreamConsumer>(&mut self, piece: Piece<'_>, out: &mut Outlet<'_, C>) {
         let one_sided = !self.is_acknowledged();
-        let (conflicts, goes_on_from_syn) = self.with_held(out, |held, out| {
-            held.went_on = false;
-            // What the snap length cut off stays a hole.
-            let conflicts = held.early.insert(piece.start, piece.bytes, out.at, out.now);
-            (conflicts, one_sided && held.syn_bytes == piece.start)
-        });
+        let held = self.held.get_or_insert_default();
+        held.went_on = false;
+        // What the snap length cut off stays a hole.
+        let conflicts = held.early.insert(piece.start, piece.bytes, out.at, out.now);
+        let goes_on_from_syn = held.syn_bytes == piece.start;
         self.report_conflicts(conflicts, out);
-        if goes_on_from_syn {
+        if one_sided && goes_on_from_syn {
             // The sender goes on behind what came with its SYN: it was accepted (RFC 7413).
             self.confirm(piece.start, out);
         }
@@ -288,7 +273,7 @@ impl Stream {
 
     /// Holds no more than the bounds allow; see [`FlowConfig`].
     fn keep_bounds<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
-        while let Some(held) = &self.held {
+        while let Some(held) = &mut self.held {
             let too_many = held.early.count() + held.aside.count() > out.config.direction_segments as usize;
             let too_much = held.early.bytes() + held.aside.bytes() > u64::from(out.config.direction_bytes);
             out.counters.limit_direction_segments += u64::from(too_many);
@@ -297,12 +282,11 @@ impl Stream {
                 break;
             }
             let receiver_waits =
-                self.is_acknowledged() && self.acked <= self.next && out.now.since(self.ack_heard) < LATELY;
-            if !held.aside.is_empty() {
-                let dropped = self.with_held(out, |held, _| held.aside.pop_last());
-                out.counters.doubtful_dropped_bytes += dropped.map_or(0, |(_, chunk)| chunk.bytes.len() as u64);
+                self.acked <= self.next && self.ack_heard != Timestamp::MIN && out.now.since(self.ack_heard) < LATELY;
+            if let Some((_, chunk)) = held.aside.pop_last() {
+                out.counters.doubtful_dropped_bytes += chunk.bytes.len() as u64;
             } else if receiver_waits {
-                self.with_held(out, |held, _| held.early.pop_last());
+                held.early.pop_last();
             } else if let Some((start, _)) = held.early.first_span() {
                 self.give_up(start.max(self.next + 1), out);
             }
@@ -317,13 +301,11 @@ impl Stream {
             if start > self.next {
                 break;
             }
-            let Some((_, chunk)) = self.with_held(out, |held, _| held.early.pop_first()) else { break };
+            let Some((_, chunk)) = self.held.as_mut().and_then(|held| held.early.pop_first()) else { break };
             self.pass(part(&chunk.bytes, start, self.next, end), chunk.at, out);
         }
-        let next = self.next;
-        if self.held.is_some() {
-            let dropped = self.with_held(out, |held, _| held.aside.forget_before(next));
-            out.counters.doubtful_dropped_bytes += dropped;
+        if let Some(held) = &mut self.held {
+            out.counters.doubtful_dropped_bytes += held.aside.forget_before(self.next);
             self.release_if_empty(out);
         }
     }
@@ -383,9 +365,8 @@ impl Stream {
     }
 
     fn drop_aside<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
-        if self.held.is_some() {
-            let dropped = self.with_held(out, |held, _| std::mem::take(&mut held.aside).bytes());
-            out.counters.doubtful_dropped_bytes += dropped;
+        if let Some(held) = &mut self.held {
+            out.counters.doubtful_dropped_bytes += std::mem::take(&mut held.aside).bytes();
         }
     }
 
@@ -394,24 +375,11 @@ impl Stream {
             self.release(out);
         }
     }
-
-    /// Changes what is held, and keeps the level of all that is held right.
-    fn with_held<'a, C: StreamConsumer, T>(
-        &mut self,
-        out: &mut Outlet<'a, C>,
-        change: impl FnOnce(&mut Held, &mut Outlet<'a, C>) -> T,
-    ) -> T {
-        let held = self.held.get_or_insert_default();
-        out.counters.held_bytes -= held.cost();
-        let answer = change(held, out);
-        out.counters.held_bytes += held.cost();
-        answer
-    }
 }
 
 impl Held {
     /// Bytes of memory, about.
-    fn cost(&self) -> u64 {
+    pub(super) fn cost(&self) -> u64 {
         self.early.cost() + self.aside.cost()
     }
 }

@@ -22,9 +22,8 @@ pub(super) enum Origin {
 
 /// No FIN has been seen.
 const NO_FIN: i64 = i64::MAX;
-/// An acknowledgement of so much more than was seen is no loss but nonsense.
-const NONSENSE: i64 = 1 << 30;
-/// A first segment this far from where a stream should begin belongs to another connection.
+/// What is further than this from all that was sent and acknowledged belongs to another connection,
+/// or makes no sense.
 const NEAR: i64 = 1 << 20;
 
 /// One direction of a flow.
@@ -48,8 +47,8 @@ pub(super) struct Stream {
     pub(super) ack_heard: Timestamp,
     /// Bytes passed over unseen while skipping, which may still come.
     pub(super) passed_over: u32,
-    /// Timestamp of the last segment taken in order.
-    pub(super) timestamp: Option<u32>,
+    /// Timestamp of the last segment taken in order, if the offer has timestamps.
+    pub(super) timestamp: u32,
     /// The SYN that this stream began with.
     pub(super) offer: Option<Offer>,
     /// Another SYN of the same side; what comes next decides which of them counts.
@@ -91,7 +90,7 @@ impl Stream {
             fin: NO_FIN,
             ack_heard: Timestamp::MIN,
             passed_over: 0,
-            timestamp: None,
+            timestamp: 0,
             offer: None,
             rival: None,
             held: None,
@@ -102,7 +101,7 @@ impl Stream {
     pub(super) fn begin(&mut self, seq: SeqNumber, origin: Origin) {
         if self.origin != Origin::Unknown {
             let by = i64::from(seq.distance_from(self.seq));
-            let shifted = |position: i64| Some(position - by).filter(|p| (0..NONSENSE).contains(p)).unwrap_or(0);
+            let shifted = |position: i64| Some(position - by).filter(|p| (0..NEAR).contains(p)).unwrap_or(0);
             self.sent = shifted(self.sent);
             self.acked = shifted(self.acked);
             self.fin = NO_FIN;
@@ -194,11 +193,11 @@ impl Stream {
         if self.origin == Origin::Unknown {
             self.begin(seq, Origin::Guessed);
         }
-        let position = self.position(seq);
-        if position > self.sent + NONSENSE || position < self.acked - NONSENSE {
+        if !self.is_near(seq) {
             return None;
         }
         self.ack_heard = now;
+        let position = self.position(seq);
         let news = position - self.acked;
         self.acked = self.acked.max(position);
         Some(u64::try_from(news).unwrap_or(0))

@@ -102,9 +102,9 @@ impl<C: StreamConsumer> FlowTable<C> {
                 let consumer = C::open(&info, desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
-                let bytes = flow.consumer_bytes;
+                let counted = flow.counted;
                 *flow = Flow::new(info, consumer, hash);
-                flow.consumer_bytes = bytes;
+                flow.counted = counted;
                 let turned = |d: Direction| if opener == Direction::Forward { d } else { d.opposite() };
                 if let Some((whose, offer)) = began {
                     flow.began(turned(whose), offer);
@@ -161,10 +161,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         let now = self.timers.now();
         let was_over = flow.over;
         act(flow, &mut Desk { config: &self.config, counters: &mut self.counters, shared, now });
-        let held = flow.consumer.as_ref().map_or(0, StreamConsumer::held_bytes);
-        self.counters.consumer_bytes += held as u64;
-        self.counters.consumer_bytes -= flow.consumer_bytes as u64;
-        flow.consumer_bytes = held;
+        let (before, after) = (flow.counted, flow.holds());
+        self.counters.consumer_bytes += u64::from(after.consumer);
+        self.counters.consumer_bytes -= u64::from(before.consumer);
+        self.counters.held_bytes += u64::from(after.held);
+        self.counters.held_bytes -= u64::from(before.held);
+        flow.counted = after;
         // Late segments do not keep what is over.
         if !(was_over && flow.over) {
             self.timers.touch(slot, flow.waiting());
@@ -189,7 +191,8 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     fn forget(&mut self, slot: u32) {
         if let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::take) {
-            self.counters.consumer_bytes -= flow.consumer_bytes as u64;
+            self.counters.consumer_bytes -= u64::from(flow.counted.consumer);
+            self.counters.held_bytes -= u64::from(flow.counted.held);
             self.index.remove(flow.hash, slot);
             self.timers.remove(slot);
             self.free.push(slot);

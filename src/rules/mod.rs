@@ -117,4 +117,6 @@ fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 #[cfg(test)]
+mod library;
+#[cfg(test)]
 mod tests;

@@ -14,40 +14,40 @@ use super::url::{self, Target};
 use super::value::{Canonical, base64_decode, percent_decode};
 
 /// Cookie pairs read in one message; parameters of one target, too.
-pub const PAIR_LIMIT: usize = 1024;
+pub(super) const PAIR_LIMIT: usize = 1024;
 
 /// Readings of one pair or of one chunked cookie whose parts are repeated.
 const REPEAT_LIMIT: usize = 8;
 
 /// A token as found: still raw, never leaves this floor.
-pub struct Found<'a, 'r> {
+pub(super) struct Found<'a, 'r> {
     /// The rule that named it.
-    pub rule: &'r TokenRule,
+    pub(super) rule: &'r TokenRule,
     /// Name on the wire; of a chunk without its number, of a pair the first.
-    pub name: &'a [u8],
+    pub(super) name: &'a [u8],
     /// How the rule writes the name.
-    pub spelling: Option<&'r std::sync::Arc<str>>,
+    pub(super) spelling: Option<&'r std::sync::Arc<str>>,
     /// In what it travelled.
-    pub carrier: Carrier,
+    pub(super) carrier: Carrier,
     /// Its bytes on the wire, which no text may show.
-    pub wire: SmallVec<[&'a [u8]; 1]>,
+    pub(super) wire: SmallVec<[&'a [u8]; 1]>,
     /// Its value.
-    pub value: Canonical<'a>,
+    pub(super) value: Canonical<'a>,
     /// Attributes, where a server set it as a cookie.
-    pub set: Attributes,
+    pub(super) set: Attributes,
 }
 
 /// What a Set-Cookie says beside name and value.
 #[derive(Clone, Copy, Default)]
-pub struct Attributes {
+pub(super) struct Attributes {
     /// Secure attribute.
-    pub secure: bool,
+    pub(super) secure: bool,
     /// `HttpOnly` attribute.
-    pub http_only: bool,
+    pub(super) http_only: bool,
     /// `SameSite` attribute is present.
-    pub same_site: bool,
+    pub(super) same_site: bool,
     /// It deletes the cookie.
-    pub deletes: bool,
+    pub(super) deletes: bool,
 }
 
 /// A part of a token that several cookies or parameters carry.
@@ -60,7 +60,7 @@ struct Piece<'a, 'r> {
 }
 
 /// Collects the tokens of one message.
-pub struct Finder<'a, 'r, 'c> {
+pub(super) struct Finder<'a, 'r, 'c> {
     names: &'r TokenNames,
     host: &'c str,
     counters: &'c mut TokenCounters,
@@ -71,12 +71,12 @@ pub struct Finder<'a, 'r, 'c> {
 
 impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     /// For a message to or from `host` (lower case, no port).
-    pub fn new(names: &'r TokenNames, host: &'c str, counters: &'c mut TokenCounters) -> Self {
+    pub(super) fn new(names: &'r TokenNames, host: &'c str, counters: &'c mut TokenCounters) -> Self {
         Self { names, host, counters, found: Vec::new(), pieces: Vec::new(), cookies: 0 }
     }
 
     /// Reads a request.
-    pub fn request(&mut self, head: &'a RequestHead<'a>, target: Target<'a>) {
+    pub(super) fn request(&mut self, head: &'a RequestHead<'a>, target: Target<'a>) {
         for header in head.headers {
             if header.name.eq_ignore_ascii_case(b"cookie") {
                 self.cookie_field(&header.value);
@@ -88,7 +88,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     }
 
     /// Reads a response at the time `now`.
-    pub fn response(&mut self, head: &'a ResponseHead<'a>, now: Timestamp) {
+    pub(super) fn response(&mut self, head: &'a ResponseHead<'a>, now: Timestamp) {
         for header in head.headers {
             if header.name.eq_ignore_ascii_case(b"set-cookie") {
                 // As many as a head has fields: their number has its bound there.
@@ -104,12 +104,12 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     }
 
     /// Cookie pairs seen in the message, those beyond the limit included.
-    pub const fn cookies(&self) -> usize {
+    pub(super) const fn cookies(&self) -> usize {
         self.cookies
     }
 
     /// What was found, with split tokens put together and what is no value taken out.
-    pub fn finish(mut self) -> Vec<Found<'a, 'r>> {
+    pub(super) fn finish(mut self) -> Vec<Found<'a, 'r>> {
         self.join_pieces();
         let counters = self.counters;
         self.found.retain(|f| f.set.deletes || is_followed(f, counters));

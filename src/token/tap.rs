@@ -115,7 +115,7 @@ impl TokenTap {
         (first, complete): (Stamp, Stamp),
         head: &RequestHead<'_>,
     ) {
-        let (source, destination) = ends(flow, dir);
+        let destination = ends(flow, dir).1;
         let target = url::split(head.method, head.target);
         // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
         let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();

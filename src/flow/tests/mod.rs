@@ -67,8 +67,8 @@ impl StreamConsumer for Recorder {
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),
         };
         log.told.push((flow.id, told));
-        if let Some(info) = log.flows.iter_mut().find(|info| info.id == flow.id) {
-            *info = flow.clone();
+        if let Ok(index) = log.flows.binary_search_by_key(&flow.id, |info| info.id) {
+            log.flows[index] = flow.clone();
         }
         self.held = log.held;
         log.answers.pop_front().unwrap_or(Interest::Continue)

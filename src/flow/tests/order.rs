@@ -184,7 +184,8 @@ fn stray_bytes_do_not_take_a_one_sided_stream_away() {
 #[test]
 fn joins_midstream() {
     let mut lab = Lab::new();
-    lab.say(7000, REQUEST);
+    let first = lab.c_ack(7000, 9000).payload(REQUEST);
+    lab.put(first);
     lab.answer(9000, 7055, b"reply");
     assert_eq!((lab.client_text(), lab.server_text()), (request().into(), "reply".into()));
     assert!(lab.log.flows[0].midstream);
