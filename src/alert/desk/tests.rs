@@ -1,3 +1,5 @@
+//! Is each finding told once, again when it should be, and counted when not?
+
 use std::sync::Arc;
 use std::time::Duration;
 

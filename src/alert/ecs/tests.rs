@@ -1,3 +1,5 @@
+//! Does an alert line say what the contract names, and nothing that it must not?
+
 use std::sync::Arc;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Can people read it, and can nothing on the wire steer their terminal?
+
 use std::sync::Arc;
 
 use super::super::testing::{alert, exposure, finding, sensor, stolen_session};
