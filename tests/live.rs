@@ -73,9 +73,13 @@ fn a_stolen_cookie_is_told_within_a_second() {
     }
 
     let interface = format!("interface=\"{MIRROR}\"");
-    assert!(daemon.metric("tokentrail_capture_packets_total", &interface) > Some(20.0), "packets are counted");
+    let counted = wait_for(PATIENCE, || {
+        let packets = daemon.metric("tokentrail_capture_packets_total", &interface) > Some(20.0);
+        let alerts = daemon.metric("tokentrail_alerts_total", "detector=\"token.new_client\"") > Some(0.0);
+        (packets && alerts).then_some(())
+    });
+    assert!(counted.is_some(), "packets and alerts are counted: {}", daemon.get("/metrics").1);
     assert_eq!(daemon.metric("tokentrail_capture_drops_total", &interface), Some(0.0), "nothing was lost");
-    assert!(daemon.metric("tokentrail_alerts_total", "detector=\"token.new_client\"") > Some(0.0));
 
     let metrics = daemon.get("/metrics").1;
     daemon.stop("TERM");
