@@ -1,4 +1,5 @@
-//! The daemon on a live network: a real web server, a real login, a thief with the cookie.
+//! Is a theft on a live network told within a second? And does the daemon outlive its interface and
+//! obey signals? A real web server, a real login, and a thief with the cookie.
 //!
 //! Needs root, since it makes network namespaces; without it, or without a tool, a test says that it
 //! was skipped. Times are measured, so the tests take turns.
