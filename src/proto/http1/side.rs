@@ -70,8 +70,8 @@ pub(super) enum Found<'a> {
     NotMessage,
     /// A first line is longer than a head may be.
     TooLong,
-    /// A message begins inside the body of the reading followed until here.
-    OtherReading,
+    /// The body followed until here is none: it is not chunked, or a message begins inside it.
+    Misframed,
 }
 
 /// How reading goes on after a head.
@@ -382,7 +382,7 @@ impl Side {
         if let Some(watch) = self.watch.as_deref_mut() {
             watch.arrive(pos, at);
             // The watch and the body see the same pieces: none goes beyond a place where either may end.
-            let turn = watch.next_end().into_iter().chain(body.skip_to()).min();
+            let turn = watch.next_end().into_iter().chain(body.skip_to()).filter(|end| *end > pos).min();
             let until = turn.and_then(|end| usize::try_from(end.saturating_sub(pos)).ok());
             piece = until.and_then(|n| piece.get(..n)).unwrap_or(piece);
             if watch.is_reading() {
@@ -392,7 +392,7 @@ impl Side {
                     self.head = line.bytes;
                     self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
                     self.watch = None;
-                    return (piece.len(), Found::OtherReading);
+                    return (piece.len(), Found::Misframed);
                 }
             }
         }
@@ -438,11 +438,11 @@ impl Side {
                 self.first = line.first;
                 self.head = line.bytes;
                 self.state = State::FirstLine { rigour: Rigour::Strict, from: 0 };
-                (piece, Found::NotMessage)
+                (piece, Found::Misframed)
             }
             None => {
                 self.lose();
-                (used, Found::NotMessage)
+                (used, Found::Misframed)
             }
         }
     }
