@@ -33,7 +33,7 @@ use head::HEAD_LIMIT;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
 use crate::proto::conversation::{Voice, of};
-use crate::proto::{HttpVersion, Message, MessageSink, RequestHead, ResponseHead};
+use crate::proto::{Message, MessageSink, RequestHead, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::fields;
 use line::{Expect, Rigour, request_line, status_line};
@@ -249,7 +249,7 @@ impl Http1 {
         let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
         voice.counters().http1_requests += 1;
         voice.counters().pipeline_limit_hits += u64::from(counted.beyond_limit && two_sided);
-        let then = match stamps.whole && head.version != HttpVersion::V09 {
+        let then = match stamps.whole {
             true => Then::Framed(of_request(asked, head.headers)),
             false => Then::Search,
         };
