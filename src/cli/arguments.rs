@@ -146,6 +146,9 @@ pub(super) struct RunArguments {
     /// Loopback address for metrics, health and readiness
     #[arg(long = "web.listen-address", value_name = "ADDRESS", value_parser = crate::config::listen_address)]
     pub(super) listen: Option<SocketAddr>,
+    /// Web configuration of Prometheus exporters: the certificate and key for TLS
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub(super) web_config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) results: Results,
 }

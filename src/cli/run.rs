@@ -16,7 +16,7 @@ use crate::engine::live::{Watched, publish, watch};
 use crate::engine::outputs::Outputs;
 use crate::engine::replay::Tellers;
 use crate::engine::signals::{Signals, Stop};
-use crate::engine::{build, clock, counts};
+use crate::engine::{build, clock, counts, web_config};
 use crate::metrics::{Layout, Metrics};
 use crate::rules::KINDS;
 
@@ -35,6 +35,8 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     if let Some(address) = arguments.listen {
         setup.config.web_listen = address;
     }
+    let web_config = arguments.web_config.as_ref().or(setup.config.web_config_file.as_ref());
+    let tls = web_config.map(|file| web_config::load(file)).transpose().or_exit(Exit::Invalid)?;
 
     let signals = Signals::listen(true).or_exit(Exit::Failed)?;
     let mut watched = open(&setup.config.interfaces, filter.as_deref())?;
@@ -42,8 +44,8 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let mut outputs = setup.outputs(&arguments.results, global, true)?;
     let metrics = Arc::new(metrics(&setup, &watched, &outputs).or_exit(Exit::Failed)?);
     let ready = Arc::new(AtomicBool::new(false));
-    let listener =
-        Listener::start(setup.config.web_listen, Arc::clone(&metrics), Arc::clone(&ready)).or_exit(Exit::Failed)?;
+    let listener = Listener::start(setup.config.web_listen, tls, Arc::clone(&metrics), Arc::clone(&ready))
+        .or_exit(Exit::Failed)?;
 
     let names: Vec<Box<str>> = watched.iter().map(|interface| interface.name().into()).collect();
     let sensor = build::sensor(names.clone());

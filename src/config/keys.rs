@@ -30,6 +30,7 @@ pub const KEYS: &[&str] = &[
     "outputs[].min_severity",
     "web",
     "web.listen",
+    "web.config_file",
 ];
 
 /// Keys whose names are settled and which this version does not have. They are refused by name,
@@ -51,7 +52,6 @@ pub const LATER: &[&str] = &[
     "outputs[].webhook",
     "outputs[].alertmanager",
     "outputs[].token_file",
-    "web.config_file",
     "web.enable_lifecycle",
     "process",
 ];

@@ -107,6 +107,8 @@ struct OutputEntry {
 struct Web {
     /// Where metrics are served; a loopback address. Default 127.0.0.1:9977.
     listen: Option<Written<Loopback>>,
+    /// A web configuration file as Prometheus exporters have it: TLS for the listener.
+    config_file: Option<PathBuf>,
 }
 
 impl Layer {
@@ -124,6 +126,7 @@ impl Layer {
         set(&mut config.rules.paths, self.rules.paths);
         set(&mut config.outputs, self.outputs.map(|list| list.into_iter().map(Into::into).collect()));
         set(&mut config.web_listen, self.web.listen.map(|listen| listen.0.0));
+        set(&mut config.web_config_file, self.web.config_file.map(Some));
     }
 }
 

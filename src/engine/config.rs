@@ -26,6 +26,8 @@ pub struct Config {
     pub outputs: Vec<Output>,
     /// Where metrics are served; a loopback address. Default 127.0.0.1:9977.
     pub web_listen: SocketAddr,
+    /// The web configuration file: TLS for the listener. Default none: plain HTTP.
+    pub web_config_file: Option<PathBuf>,
 }
 
 /// One interface to capture from.
@@ -121,6 +123,7 @@ impl Default for Config {
             rules: Rules { builtin: true, paths: Vec::new() },
             outputs: Vec::new(),
             web_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9977)),
+            web_config_file: None,
         }
     }
 }

@@ -13,9 +13,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, serve};
+use rustls::ServerConfig;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use super::tls::TlsListener;
 use crate::metrics::{self, Metrics};
 
 /// Why there is no listener.
@@ -43,11 +45,16 @@ pub struct Listener {
 
 impl Listener {
     /// Binds `address` and serves `/metrics`, `/-/healthy`, and `/-/ready`, which answers 200 while
-    /// `ready` is set.
+    /// `ready` is set; over TLS where `tls` is given.
     ///
     /// # Errors
     /// When the address is taken, not permitted or not of this host.
-    pub fn start(address: SocketAddr, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> Result<Self, ListenError> {
+    pub fn start(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        metrics: Arc<Metrics>,
+        ready: Arc<AtomicBool>,
+    ) -> Result<Self, ListenError> {
         let bind = |address| {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
@@ -58,8 +65,15 @@ impl Listener {
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = async move {
             let socket = tokio::net::TcpListener::from_std(socket)?;
+            let routes = routes(metrics, ready);
+            let serving = async {
+                match tls {
+                    Some(config) => serve(TlsListener::new(socket, config)?, routes).await,
+                    None => serve(socket, routes).await,
+                }
+            };
             tokio::select! {
-                end = serve(socket, routes(metrics, ready)) => end,
+                end = serving => end,
                 _ = stopped => Ok(()),
             }
         };
@@ -160,7 +174,7 @@ mod tests {
         let layout =
             Layout { interfaces: &[], outputs: &[], detectors: &[], rules: &[], pools: &[], loaded: Timestamp(0) };
         let metrics = Arc::new(Metrics::new(&layout).unwrap());
-        Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), metrics, Arc::clone(ready))
+        Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None, metrics, Arc::clone(ready))
     }
 
     #[test]
@@ -176,6 +190,47 @@ mod tests {
         ready.store(true, Ordering::Relaxed);
         assert!(ask(&listener, "localhost", "/-/ready").starts_with("HTTP/1.1 200"));
         assert!(ask(&listener, "localhost", "/nothing").starts_with("HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn with_a_certificate_it_speaks_tls_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
+        std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        let file = dir.path().join("web.yaml");
+        std::fs::write(&file, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}").unwrap();
+        let tls = crate::engine::web_config::load(&file).unwrap();
+
+        let layout =
+            Layout { interfaces: &[], outputs: &[], detectors: &[], rules: &[], pools: &[], loaded: Timestamp(0) };
+        let metrics = Arc::new(Metrics::new(&layout).unwrap());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = Listener::start(address, Some(tls), metrics, Arc::default()).unwrap();
+
+        // Somebody who says nothing holds up nobody.
+        let _silent = TcpStream::connect(listener.address()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut session = rustls::ClientConnection::new(Arc::new(client), "localhost".try_into().unwrap()).unwrap();
+        let mut stream = TcpStream::connect(listener.address()).unwrap();
+        let mut tls = rustls::Stream::new(&mut session, &mut stream);
+        tls.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        // The server may close without a close_notify; what it said counts.
+        let _abrupt = tls.read_to_end(&mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(b"healthy\n"));
+
+        let mut plain = TcpStream::connect(listener.address()).unwrap();
+        plain.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let _refused = plain.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP"));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `counts`, `reading` | how much was read and found? |
 //! | `clock`, `timekeeper` | what time is it, and which time is believed? |
 //! | `signals`, `progress`, `listener` | what do people and machines around it see? |
+//! | `web_config`, `tls` | how is the listener protected? |
 
 pub mod build;
 pub mod clock;
@@ -29,3 +30,5 @@ pub mod replay;
 pub mod signals;
 pub mod stage;
 pub mod timekeeper;
+mod tls;
+pub mod web_config;
