@@ -7,7 +7,7 @@
 
 CARGO ?= cargo
 BUILD_PACKAGES := build-essential libpcap-dev
-TEST_PACKAGES := curl iproute2 nginx prometheus python3 tcpdump tshark util-linux
+TEST_PACKAGES := curl iproute2 nginx php-fpm prometheus python3 tcpdump tshark util-linux
 
 .PHONY: demo test bench audit deps build-deps clean
 .DEFAULT_GOAL := test

@@ -178,7 +178,8 @@ struct Tokentrail<'a> {
     totals: Option<ExposureTotals>,
     /// Whom the suspect is compared with: the owner of the session.
     prior: Option<Prior<'a>>,
-    suspect: Suspect<'a>,
+    /// Who used it; null for an exposure, which accuses nobody.
+    suspect: Option<Suspect<'a>>,
     /// What the server made of the token.
     outcome: Outcome,
     visibility: Visibility,
@@ -359,7 +360,7 @@ impl<'a> EcsAlert<'a> {
                 explained: &alert.explained,
                 totals: alert.totals,
                 prior: prior.map(|prior| Prior::new(prior, fit)),
-                suspect: Suspect::new(suspect, fit),
+                suspect: alert.totals.is_none().then(|| Suspect::new(suspect, fit)),
                 outcome: seen.outcome,
                 visibility: Visibility {
                     mode: if seen.plaintext { Mode::Plaintext } else { Mode::Decrypted },

@@ -1,5 +1,6 @@
 //! What does it find? The bundled captures, replayed and explained one after the other.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::io::{self, Cursor};
 
@@ -87,8 +88,10 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
         if format == Format::Text {
             headline(&mut page, number + 1, story);
         }
+        let mut incidents = HashSet::new();
         for alert in &collected.0 {
-            explain(&mut page, alert, &sensor, format, color);
+            let news = alert.totals.is_none() && incidents.insert(alert.incident);
+            explain(&mut page, alert, news, &sensor, format, color);
         }
         if format == Format::Text {
             let told = counts::summary(&mut pipeline, sensor.captures.clone(), Vec::new());
@@ -110,12 +113,13 @@ fn headline(page: &mut String, number: usize, story: &Story) {
         writeln!(page, "{number}. {}\n{}\n{}\n", story.title, "=".repeat(story.title.chars().count() + 3), story.story);
 }
 
-/// A suspect is explained in full; what merely travelled in the open takes one line.
-fn explain(page: &mut String, alert: &Alert, sensor: &Sensor, format: Format, color: Color) {
-    let _ = match (format, alert.totals) {
+/// The first alert about a suspect is explained in full; what else is said of him, and what merely
+/// travelled in the open, takes one line.
+fn explain(page: &mut String, alert: &Alert, news: bool, sensor: &Sensor, format: Format, color: Color) {
+    let _ = match (format, news) {
         (Format::Ecs, _) => writeln!(page, "{}", ecs::line(alert, sensor)),
-        (Format::Text, None) => writeln!(page, "{}", text::render(alert, sensor, color)),
-        (Format::Text, Some(_)) => {
+        (Format::Text, true) => writeln!(page, "{}", text::render(alert, sensor, color)),
+        (Format::Text, false) => {
             let (severity, id, name) = (alert.severity.as_str(), alert.detector.id, alert.detector.name);
             writeln!(page, "Also {severity}: {id} {name}: {}\n", alert.message)
         }

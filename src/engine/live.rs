@@ -23,6 +23,8 @@ const BATCH: usize = 1024;
 const BATCHES: usize = 64;
 /// How far the timers of an idle run stay behind the clock: the kernel may hold frames back so long.
 const SLACK: Duration = Duration::from_millis(200);
+/// The longest that reading goes on after the request to stop.
+const LAST_READING: Duration = Duration::from_secs(2);
 /// Time between two attempts to open a lost interface again.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 /// Time between two snapshots for the metrics.
@@ -148,11 +150,27 @@ pub fn watch(
         }
     };
     ready.store(false, Ordering::Relaxed);
+    take_the_rest(interfaces, pipeline, tellers);
     pipeline.finish(tellers);
     tellers.outputs.flush();
     complain(tellers, &mut None);
     publish(interfaces, pipeline, tellers, metrics);
     stop
+}
+
+/// Takes what the kernel held back until the moment of stopping. A busy interface never runs dry, so
+/// this ends by itself.
+fn take_the_rest(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &mut Tellers<'_>) {
+    let stopping = Stopwatch::start();
+    while stopping.elapsed() < LAST_READING && interfaces.iter().any(|interface| interface.lost.is_none()) {
+        let mut busy = false;
+        for interface in interfaces.iter_mut().filter(|interface| interface.lost.is_none()) {
+            busy |= interface.poll(|frame| pipeline.frame(&frame, tellers));
+        }
+        if !busy && stopping.elapsed() >= SLACK {
+            break;
+        }
+    }
 }
 
 /// Brings the metrics to what was counted.

@@ -102,7 +102,7 @@ pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream)
 /// `own` acknowledges a number that only the rival of the SYN we hold can have led to.
 pub(super) fn on_ack(segment: &Segment<'_>, own: &Stream, peer: &mut Stream) -> Option<Reopened> {
     let rival = peer.rival.filter(|rival| rival.is_near(segment.ack))?;
-    if peer.is_answered_by(segment.ack) || (!peer.is_fresh() && peer.is_near(segment.ack)) {
+    if peer.is_acknowledged_by(segment.ack) {
         None
     } else if peer.is_fresh() && own.is_fresh() {
         peer.change_over();
@@ -142,9 +142,17 @@ pub(super) fn on_bytes(seq: SeqNumber, own: &mut Stream, doubtful: bool, two_sid
 }
 
 impl Stream {
-    /// Whether acknowledging `seq` answers the SYN this stream began with, or what it sent since.
+    /// Whether a SYN with ACK that acknowledges `seq` answers the SYN this stream began with, and
+    /// perhaps the bytes in it; or is an old one.
     pub(super) fn is_answered_by(&self, seq: SeqNumber) -> bool {
-        self.origin == Origin::Unknown || (0..=self.sent).contains(&self.position(seq))
+        let syn_bytes = self.held.as_ref().map_or(0, |held| held.syn_bytes);
+        let end = if self.is_fresh() { syn_bytes } else { self.sent };
+        self.origin == Origin::Unknown || (0..=end).contains(&self.position(seq))
+    }
+
+    /// Whether `seq` may acknowledge what this stream has sent.
+    fn is_acknowledged_by(&self, seq: SeqNumber) -> bool {
+        (0..=self.sent).contains(&self.position(seq)) || (!self.is_fresh() && self.is_near(seq))
     }
 
     /// Takes the offer of a SYN.

@@ -144,6 +144,8 @@ impl Stream {
 
     /// One more segment of the flow went by: gives up what is overdue.
     pub(super) fn lose_patience<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        // Where the stream begins may have become known.
+        self.tell_contiguous(out);
         let (next, acked) = (self.next, self.acked);
         let one_sided = !self.is_acknowledged();
         let Some(held) = &mut self.held else { return };
@@ -180,6 +182,7 @@ impl Stream {
 
     /// Every hole before `to` is a gap, as far as something follows it.
     pub(super) fn give_up<C: StreamConsumer>(&mut self, to: i64, out: &mut Outlet<'_, C>) {
+        self.tell_contiguous(out);
         while self.next < to {
             let early = self.held.as_ref().and_then(|held| held.early.first_span()).map(|(start, _)| start);
             let Some(follows) = early.or(self.fin().filter(|_| self.fin_acked())) else { break };

@@ -270,7 +270,7 @@ impl<S: MessageSink> Conversation<S> {
                 self.recognised = true;
                 Step::Done(self.stop(flow, piece.at, shared))
             }
-            _ if verdict == Verdict::Http1 || (late && parsing) => {
+            _ if verdict == Verdict::Http1 || parsing => {
                 let before = held.take();
                 *self.probe(piece.dir) = Probe::Read;
                 self.hand_over(piece.dir, late);

@@ -8,7 +8,7 @@ pub(super) const PROBE_LIMIT: usize = 128;
 pub(super) enum Verdict {
     /// Too few to tell.
     NeedMore,
-    /// So many bytes come before the conversation: blank lines, or a PROXY protocol preamble.
+    /// So many bytes come before the conversation: a byte of a blank line, or a PROXY protocol preamble.
     Preamble(usize),
     /// They may be HTTP/1; its reader will find out.
     Http1,
@@ -36,8 +36,8 @@ const PROXY_V1: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
 const TLS_RECORD_LIMIT: u16 = (1 << 14) + 2048;
 
 /// Judges the first bytes of a direction; `late` when they may come from the middle of it. The
-/// verdict of [`PROBE_LIMIT`] bytes is never `NeedMore`, and no verdict but that changes with more bytes
-/// (except the length of blank lines).
+/// verdict of [`PROBE_LIMIT`] bytes is never `NeedMore`. `Http1` is a hope that its reader may disappoint; no
+/// other verdict changes with more bytes.
 pub(super) fn classify(bytes: &[u8], late: bool) -> Verdict {
     match bytes {
         [] => Verdict::NeedMore,
@@ -82,7 +82,7 @@ fn blank_lines(bytes: &[u8]) -> Verdict {
         return Verdict::NeedMore;
     }
     if !bytes.starts_with(PROXY_V2) {
-        return Verdict::Preamble(bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count());
+        return Verdict::Preamble(1); // the signature may begin with the next byte
     }
     match bytes.get(14..PROXY_V2_HEADER).and_then(|b| b.first_chunk::<2>()) {
         Some(length) => Verdict::Preamble(PROXY_V2_HEADER.saturating_add(u16::from_be_bytes(*length).into())),
@@ -114,8 +114,8 @@ mod tests {
         (b"PROXY TCP4 10.0.0.66 198.51.100.80 41000 80\r\nGET", false, Verdict::Preamble(45)),
         (b"PROXY UNKNOWN\r\nGET", false, Verdict::Preamble(15)),
         (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0cGET", false, Verdict::Preamble(28)),
-        (b"\r\n\r\n\0GET", false, Verdict::Preamble(4)),
-        (b"\n\r\nGET", false, Verdict::Preamble(3)),
+        (b"\r\n\r\n\0GET", false, Verdict::Preamble(1)),
+        (b"\n\r\nGET", false, Verdict::Preamble(1)),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false, Verdict::Http2),
         (b"PRI * HTTP/1.1\r\n", false, Verdict::Http1),
         (b"\x16\x03\x01\x02\x00\x01", false, Verdict::Tls),
@@ -140,10 +140,9 @@ mod tests {
         for (bytes, late, verdict) in CASES {
             for n in 0..bytes.len() {
                 let early = classify(&bytes[..n], late);
-                let blank = matches!((early, verdict), (Verdict::Preamble(a), Verdict::Preamble(b)) if a <= b);
                 let hopeful = early == Verdict::Http1; // the reader of HTTP/1 may still refuse
                 assert!(
-                    early == Verdict::NeedMore || early == verdict || blank || hopeful,
+                    early == Verdict::NeedMore || early == verdict || hopeful,
                     "{} after {n}: {early:?}",
                     bytes.escape_ascii()
                 );

@@ -12,7 +12,7 @@ use super::lineage::{ENTRY_BYTES, Lineage};
 use super::neighbours::Neighbours;
 use super::observation::{Observation, Trigger};
 use super::pending::Pending;
-use super::session::{Presented, Session};
+use super::session::{Binding, Presented, Session};
 use super::sighting::Sighting;
 use super::suspects::Suspects;
 use crate::base::ids::{DigestKey, TokenRef};
@@ -214,7 +214,7 @@ impl SessionTable {
                 status: None,
                 session: session.view(self.now, &self.config),
                 subject: subject.view(),
-                prior: prior.map(super::session::Binding::view),
+                prior: prior.map(Binding::view),
                 prior_live: subject.prior_was_live && subject.prior_returned,
                 interleaved: diff.and_then(|d| session.interleaving(what.binding, &d)),
                 diff,
@@ -237,8 +237,9 @@ impl SessionTable {
 
     /// A token that travelled but is not followed, or was only issued: the exposure detectors see it.
     fn exposed(&self, sighting: TokenSighting, trigger: Trigger, out: &mut Vec<Arc<Observation>>) {
-        let session = self.fresh(&sighting);
-        let (view, subject) = (session.view(self.now, &self.config), session.bindings().first().map(|b| b.view()));
+        let look = |s: &Session| (s.view(self.now, &self.config), s.bindings().first().map(Binding::view));
+        let known = self.find(&sighting).and_then(|id| self.lineage.read(id, look));
+        let (view, subject) = known.unwrap_or_else(|| look(&self.fresh(&sighting)));
         let Some(subject) = subject else { return };
         out.push(Arc::new(Observation {
             trigger,

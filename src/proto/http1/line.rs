@@ -79,7 +79,8 @@ fn split_while(bytes: &[u8], keep: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
 /// Reads a request line; `line` is without its line feed.
 ///
 /// Permissively: any token as method, any white space between the parts and around them, spaces
-/// inside the target, any `HTTP/` version, and `GET /path` alone, which is HTTP/0.9.
+/// inside the target, any `HTTP/` version or none: then it is called HTTP/0.9, although some servers
+/// read fields after such a line too.
 pub(super) fn request_line(line: &[u8], rigour: Rigour) -> Option<RequestLine<'_>> {
     if rigour == Rigour::Strict && !line.first().copied().is_some_and(is_token) {
         return None;
@@ -91,7 +92,7 @@ pub(super) fn request_line(line: &[u8], rigour: Rigour) -> Option<RequestLine<'_
     }
     let rest = trim(rest, is_space);
     let Some(gap) = rest.iter().rposition(|b| is_space(*b)) else {
-        let simple = rigour == Rigour::Permissive && method.eq_ignore_ascii_case(b"GET") && is_target(rest, method);
+        let simple = rigour == Rigour::Permissive && is_target(rest, method);
         return simple.then_some(RequestLine { method, target: rest, version: HttpVersion::V09 });
     };
     let (target, word) = rest.split_at_checked(gap)?;
@@ -197,6 +198,7 @@ mod tests {
         assert_eq!(read("GET http://h/p HTTP/1.1"), want("GET", "http://h/p", HttpVersion::V11));
         assert_eq!(read("CONNECT h:443 HTTP/1.1"), want("CONNECT", "h:443", HttpVersion::V11));
         assert_eq!(read("GET /?sid=1\r"), want("GET", "/?sid=1", HttpVersion::V09));
+        assert_eq!(read("POST /a"), want("POST", "/a", HttpVersion::V09));
         assert_eq!(read("M-SEARCH * HTTP/1.1"), want("M-SEARCH", "*", HttpVersion::V11));
     }
 
@@ -205,6 +207,7 @@ mod tests {
         for line in [
             "USER anonymous",
             "EHLO mail.example",
+            "HELP",
             "INVITE sip:a@b SIP/2.0",
             "OPTIONS rtsp://h RTSP/1.0",
             "SSH-2.0-OpenSSH_9.2 Debian",

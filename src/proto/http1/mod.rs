@@ -33,7 +33,7 @@ use head::HEAD_LIMIT;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
 use crate::proto::conversation::{Voice, of};
-use crate::proto::{HttpVersion, Message, MessageSink, RequestHead, ResponseHead};
+use crate::proto::{Message, MessageSink, RequestHead, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::fields;
 use line::{Expect, Rigour, request_line, status_line};
@@ -49,6 +49,10 @@ pub(super) struct Http1 {
     client: Option<Direction>,
     pairing: Pairing,
 }
+
+/// Steps in a row that may read nothing: each changes the state. More would be a fault of ours; the
+/// rest of the event is then left unread, because a sensor must never hang.
+const IDLE_LIMIT: u32 = 8;
 
 /// What became of an event's bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,11 +116,16 @@ impl Http1 {
             self.pairing.doubt();
             self.on_head(dir, head, at, voice);
         }
-        let mut used = seen;
+        let (mut used, mut idle) = (seen, 0);
         while let Some(rest @ [_, ..]) = bytes.get(used..) {
             let expect = self.expect(dir);
             let (n, found) = self.side(dir).next(rest, at, expect);
             used = used.saturating_add(n);
+            idle = if n == 0 { idle + 1 } else { 0 };
+            if idle > IDLE_LIMIT {
+                debug_assert!(false, "reading makes no progress");
+                break;
+            }
             match found {
                 Found::Nothing => {}
                 Found::Head(head) => match self.on_head(dir, head, at, voice) {
@@ -134,8 +143,8 @@ impl Http1 {
                     self.pairing.doubt();
                 }
                 // A client that asks for a tunnel need not wait for the answer; any other one is up to something.
-                Found::OtherReading if self.pairing.last_was_connect() => {}
-                Found::OtherReading => self.pairing.doubt(),
+                Found::Misframed if self.pairing.last_was_connect() => {}
+                Found::Misframed => self.pairing.doubt(),
             }
         }
         Reading::Read(self.side(dir).interest())
@@ -240,7 +249,7 @@ impl Http1 {
         let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
         voice.counters().http1_requests += 1;
         voice.counters().pipeline_limit_hits += u64::from(counted.beyond_limit && two_sided);
-        let then = match stamps.whole && head.version != HttpVersion::V09 {
+        let then = match stamps.whole {
             true => Then::Framed(of_request(asked, head.headers)),
             false => Then::Search,
         };

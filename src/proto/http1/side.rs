@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::body::{Body, Passed};
 use super::framing::{BodyKind, Framing};
 use super::head::{BlankLine, HEAD_LIMIT};
-use super::line::{Expect, Rigour, may_begin, request_line, status_line};
+use super::line::{Expect, Rigour, begins, may_begin, request_line};
 use super::watch::Watch;
 use crate::base::time::Stamp;
 use crate::flow::Interest;
@@ -70,8 +70,8 @@ pub(super) enum Found<'a> {
     NotMessage,
     /// A first line is longer than a head may be.
     TooLong,
-    /// A message begins inside the body of the reading followed until here.
-    OtherReading,
+    /// The body followed until here is none: it is not chunked, or a message begins inside it.
+    Misframed,
 }
 
 /// How reading goes on after a head.
@@ -127,14 +127,16 @@ impl Side {
         cut
     }
 
-    /// The head that has begun, as far as it came: its first line and at least one field, whole lines only.
+    /// The head that has begun, as far as it came: its first line and at least one field (HTTP/0.9
+    /// has none), whole lines only.
     pub(super) fn unfinished(&mut self) -> Option<Head<'static>> {
         let State::Fields { line, .. } = self.state else { return None };
         let mut bytes = std::mem::take(&mut self.head);
         self.state = State::Lost;
         let lines = memchr::memrchr(b'\n', &bytes)?.saturating_add(1);
         bytes.truncate(lines);
-        (lines > line).then_some(Head { bytes: Cow::Owned(bytes), line, first: self.first, whole: false })
+        let enough = lines > line || is_simple(bytes.get(..line).unwrap_or_default());
+        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first: self.first, whole: false })
     }
 
     /// Whether bytes were lost on this side since its last head.
@@ -271,38 +273,26 @@ impl Side {
         let (line, after) = room.split_at_checked(lf.saturating_add(1)).unwrap_or((room, &[]));
         self.looked_at(line);
         if self.head.is_empty() {
-            return match sort(line, expect, rigour) {
-                FirstLine::NoMessage => self.not_message(line.len(), expect, rigour, true),
-                FirstLine::Simple => (line.len(), self.found(Cow::Borrowed(line), line.len(), true)),
-                FirstLine::WithFields => self.fields_in_place(room, line.len(), after),
+            return match begins(strip(line), expect, rigour) {
+                true => self.fields_in_place(room, line.len(), after),
+                false => self.not_message(line.len(), expect, rigour, true),
             };
         }
         self.head.extend_from_slice(line);
         let own = self.head.get(from..).unwrap_or_default();
-        let mut sorted = sort(own, expect, rigour);
-        if sorted != FirstLine::NoMessage {
+        if begins(strip(own), expect, rigour) {
             self.head.drain(..from);
-        } else if from > 0 {
-            let due_later = rigour == Rigour::Permissive && own.iter().all(|b| matches!(b, b'\r' | b'\n'));
-            sorted = sort(&self.head, expect, Rigour::Strict);
-            if sorted == FirstLine::NoMessage && due_later {
+        } else if from == 0 || !begins(strip(&self.head), expect, Rigour::Strict) {
+            let blank = own.iter().all(|b| matches!(b, b'\r' | b'\n'));
+            if blank && rigour == Rigour::Permissive {
                 self.head = Vec::new();
                 self.state = State::Between;
                 return (line.len(), Found::Nothing);
             }
+            return self.not_message(line.len(), expect, rigour, true);
         }
-        match sorted {
-            FirstLine::NoMessage => self.not_message(line.len(), expect, rigour, true),
-            FirstLine::Simple => {
-                let bytes = std::mem::take(&mut self.head);
-                let line_len = bytes.len();
-                (line.len(), self.found(Cow::Owned(bytes), line_len, true))
-            }
-            FirstLine::WithFields => {
-                self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
-                (line.len(), Found::Nothing)
-            }
-        }
+        self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
+        (line.len(), Found::Nothing)
     }
 
     /// The line goes on beyond `piece`: is it worth keeping?
@@ -382,7 +372,7 @@ impl Side {
         if let Some(watch) = self.watch.as_deref_mut() {
             watch.arrive(pos, at);
             // The watch and the body see the same pieces: none goes beyond a place where either may end.
-            let turn = watch.next_end().into_iter().chain(body.skip_to()).min();
+            let turn = watch.next_end().into_iter().chain(body.skip_to()).filter(|end| *end > pos).min();
             let until = turn.and_then(|end| usize::try_from(end.saturating_sub(pos)).ok());
             piece = until.and_then(|n| piece.get(..n)).unwrap_or(piece);
             if watch.is_reading() {
@@ -392,7 +382,7 @@ impl Side {
                     self.head = line.bytes;
                     self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
                     self.watch = None;
-                    return (piece.len(), Found::OtherReading);
+                    return (piece.len(), Found::Misframed);
                 }
             }
         }
@@ -438,32 +428,21 @@ impl Side {
                 self.first = line.first;
                 self.head = line.bytes;
                 self.state = State::FirstLine { rigour: Rigour::Strict, from: 0 };
-                (piece, Found::NotMessage)
+                (piece, Found::Misframed)
             }
             None => {
                 self.lose();
-                (used, Found::NotMessage)
+                (used, Found::Misframed)
             }
         }
     }
 }
 
-/// What a complete line begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum FirstLine {
-    NoMessage,
-    /// A request of HTTP/0.9, which has no fields.
-    Simple,
-    WithFields,
+fn strip(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\n").unwrap_or(line)
 }
 
-fn sort(line: &[u8], expect: Expect, rigour: Rigour) -> FirstLine {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let request = if expect == Expect::Response { None } else { request_line(line, rigour) };
-    match request {
-        Some(request) if request.version == HttpVersion::V09 => FirstLine::Simple,
-        Some(_) => FirstLine::WithFields,
-        None if expect != Expect::Request && status_line(line).is_some() => FirstLine::WithFields,
-        None => FirstLine::NoMessage,
-    }
+/// Whether a request line says no version, so that fields need not follow.
+fn is_simple(line: &[u8]) -> bool {
+    request_line(strip(line), Rigour::Permissive).is_some_and(|r| r.version == HttpVersion::V09)
 }

@@ -92,6 +92,7 @@ fn odd_heads_that_servers_accept() {
     assert_eq!(cookie("GET / HTTP/1.1\r\njunk\r\nCookie: s=1"), want("/"), "a line without colon");
     assert_eq!(cookie("GET / HTTP/1.1\r\nX: \0\u{ff}\r\nCookie: s=1"), want("/"), "odd bytes");
     assert_eq!(client("GET /?s=1\r\n"), pairs(&[("/?s=1", "")]), "HTTP/0.9");
+    assert_eq!(cookie("GET /\r\nCookie: s=1"), want("/"), "no version, but fields");
     assert_eq!(
         cookie("PROXY TCP4 10.0.0.66 198.51.100.80 41000 80\r\nGET / HTTP/1.1\r\nCookie: s=1"),
         want("/"),
