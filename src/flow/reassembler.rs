@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::chunks::part;
 use super::counters::FlowCounters;
-use super::stream::{Held, Stream};
+use super::stream::{Held, Origin, Stream};
 use super::{Anomaly, AnomalyKind, Direction, FlowConfig, FlowInfo, Interest, StreamConsumer, StreamEvent};
 use crate::base::time::{Stamp, Timestamp};
 
@@ -205,7 +205,8 @@ impl Stream {
             // One byte of what was acknowledged may be a FIN that was not seen.
             None => self.acked - 1,
         };
-        if self.next < seen {
+        // Of a side that was never heard, all is missing; that is no gap, it is a capture of one side.
+        if self.origin == Origin::Known && self.next < seen {
             self.skip_through(seen, seen, out);
             self.lose_to(seen, out);
         }

@@ -139,6 +139,8 @@ impl Stream {
     pub(super) fn advance_to(&mut self, position: i64) {
         self.seq = self.seq.plus((position - self.next) as u32);
         self.next = position;
+        // What was told cannot move any more.
+        self.origin = Origin::Known;
         self.sent = self.sent.max(position);
     }
 

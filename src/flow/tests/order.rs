@@ -169,6 +169,18 @@ fn one_sided_captures_wait_for_a_silence() {
 }
 
 #[test]
+fn the_side_that_is_not_seen_has_no_gaps() {
+    let mut lab = Lab::new();
+    lab.say(0, REQUEST);
+    let next = lab.c_ack(55, 5000).payload(REQUEST);
+    lab.put(next);
+    lab.drain();
+    assert_eq!((lab.server_text(), lab.client_text()), (String::new(), request().repeat(2)));
+    let counters = lab.table.counters();
+    assert_eq!((counters.gaps, counters.tcp_acked_unseen_bytes), (0, 0));
+}
+
+#[test]
 fn stray_bytes_do_not_take_a_one_sided_stream_away() {
     let mut lab = Lab::new();
     let syn = lab.c(-1).flags(TcpFlags::SYN);
