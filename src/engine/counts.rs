@@ -1,7 +1,7 @@
 //! What do the counters of all floors add up to? One snapshot for the metrics, one summary for people.
 
 use super::outputs::Outputs;
-use super::pipeline::Pipeline;
+use super::pipeline::{Flows, Pipeline};
 use crate::alert::Summary;
 use crate::detect::{CATALOGUE, Severity};
 use crate::flow::CloseReason;
@@ -18,6 +18,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
     let tokens = *pipeline.tap().token_counters();
     values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
     let flows = *pipeline.flows().counters();
+    let flow_bytes = flows.flows_active.saturating_mul(Flows::bytes_per_flow() as u64);
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
 
@@ -39,7 +40,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
         ("memory_bytes", "reassembly", flows.held_bytes),
-        ("memory_bytes", "consumers", flows.consumer_bytes),
+        ("memory_bytes", "flows", flow_bytes.saturating_add(flows.consumer_bytes)),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
         ("panics_total", "flow", flows.quarantined),

@@ -9,6 +9,9 @@ use super::clock::Stopwatch;
 /// How often the bar is drawn, per second.
 const FRAMES_PER_SECOND: u8 = 8;
 
+/// Time between two updates of what it says.
+const UPDATE_EVERY: Duration = Duration::from_millis(200);
+
 /// The bar, or its absence.
 #[derive(Debug)]
 pub struct ProgressLine {
@@ -33,6 +36,7 @@ impl ProgressLine {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
+        bar.set_message("starting");
         Self { bar, watch: Stopwatch::start(), packets: 0 }
     }
 
@@ -44,10 +48,12 @@ impl ProgressLine {
 
     /// Says how far it is: bytes of the inputs read, frames read, alerts raised.
     pub fn set(&mut self, bytes: u64, packets: u64, alerts: u64) {
-        if !self.is_shown() || !self.watch.lapped(Duration::from_millis(200)) && self.packets > 0 {
+        let elapsed = self.watch.elapsed();
+        if !self.is_shown() || !self.watch.lapped(UPDATE_EVERY) {
             return;
         }
-        let rate = packets.saturating_sub(self.packets).saturating_mul(5);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = packets.saturating_sub(self.packets).saturating_mul(1000) / millis;
         self.packets = packets;
         self.bar.set_position(bytes);
         self.bar.set_message(format!("{} packets/s, {} alerts", HumanCount(rate), HumanCount(alerts)));
