@@ -266,6 +266,22 @@ fn an_idle_session_keeps_its_victim_until_retention_ends() {
 }
 
 #[test]
+fn turns_are_counted_beyond_the_absolute_timeout() {
+    let agent = browser("firefox", "linux", 140);
+    let (owner, thief) = (client("198.51.100.7", &agent), client("203.0.113.9", &agent));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    for _ in 0..49 {
+        world.wait(1800.0).used(&owner, &strong(1));
+    }
+    let mut interleaved = false;
+    for by in [&owner, &thief, &owner, &thief] {
+        interleaved |= world.wait(30.0).used(by, &strong(1)).iter().any(|o| o.interleaved.is_some());
+    }
+    assert!(interleaved, "a session older than a day is still watched");
+}
+
+#[test]
 fn time_backwards_expires_nothing() {
     let mut world = World::new();
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
