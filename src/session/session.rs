@@ -277,10 +277,10 @@ impl Session {
             None => self.add_suspect(client, at, config, key),
         };
         let explained = fit.map(|(_, diff)| diff).filter(|d| d.address.is_explained() || d.user_agent.is_explained());
-        let prior = match explained {
-            Some(diff) => Some((index, diff)),
-            None if index == 0 => None,
-            None => self.baseline(index, client, neighbours),
+        // What explains a suspect by its own earlier use does not explain it by the owner's.
+        let prior = match index {
+            0 => explained.map(|diff| (index, diff)),
+            suspect => self.baseline(suspect, client, neighbours),
         };
         let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.bindings.get(p));
         let (prior_id, was_live) =

@@ -91,6 +91,20 @@ fn privacy_addresses_and_dual_stack_are_explained() {
 }
 
 #[test]
+fn a_suspect_with_privacy_addresses_stays_one() {
+    let mut world = World::new();
+    let owner = client("2001:db8:1::10", &browser("firefox", "linux", 140));
+    let chrome = browser("chrome", "windows", 119);
+    world.issue(&owner, &strong(1), None);
+    let first = world.wait(1.0).exchange(&client("2001:db8:2::1", &chrome), &strong(1), Outcome::Unknown);
+    let second = world.wait(1.0).used(&client("2001:db8:2::2", &chrome), &strong(1));
+    let (first, second) = (suspects(&first)[0], suspects(&second)[0]);
+    assert_eq!(second.subject.id, first.subject.id);
+    assert_eq!(second.prior.as_ref().unwrap().client.address, owner.address, "it is judged by the owner");
+    assert_eq!((second.subject.accepted, second.outcome), (1, Outcome::Accepted));
+}
+
+#[test]
 fn two_devices_of_one_ipv6_network_are_two() {
     let agent = browser("firefox", "linux", 140);
     let mut world = World::new();
