@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::SessionConfig;
 use super::fairness::{self, Fairness};
 use super::lineage::{ENTRY_BYTES, Lineage};
@@ -276,7 +278,9 @@ impl SessionTable {
                 return;
             }
             self.forget(id);
-        } else if let Some(parent) = issued.replaces.and_then(|old| self.lineage.resolve(old)) {
+        } else if let Some(parent) =
+            [issued.replaces, issued.replaces_by_address].into_iter().flatten().find_map(|old| self.lineage.resolve(old))
+        {
             let live = self.lineage.read(parent, |s| s.ended.is_none() && (s.home.is_empty() || s.is_home(server)));
             if live == Some(true) {
                 self.rotate(parent, sighting);
@@ -329,8 +333,11 @@ impl SessionTable {
     /// A reply: counts for the bindings, and completes the observations that waited for it.
     fn answered(&mut self, reply: &OutcomeSighting, out: &mut Vec<Arc<Observation>>) {
         let request = &*reply.request;
+        // Several refs may lead to one session: its request was answered once.
+        let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
         for (token, outcome) in &reply.tokens {
-            let Some(id) = self.lineage.resolve(*token) else { continue };
+            let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
+            counted.push(id);
             let (client, server) = (&request.client, request.destination.ip);
             let neighbours = &self.neighbours;
             self.lineage.write(id, |s| s.outcome(client, server, host(request), *outcome, neighbours));

@@ -31,7 +31,7 @@ fn another_client_is_a_suspect_judged_with_its_reply() {
     world.wait(1.0).used(&owner, &strong(1));
     let (request, at_once) = world.wait(5.0).present(&thief, &strong(1));
     assert!(at_once.is_empty(), "it waits for the reply");
-    let seen = world.wait(0.1).reply(&request, strong(1).token, Outcome::Accepted);
+    let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
     let found = suspects(&seen);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].outcome, Outcome::Accepted);
@@ -56,7 +56,7 @@ fn without_a_reply_it_is_judged_after_half_a_second_and_updated_later() {
     world.wait(0.2);
     world.table.on_time(world.now(), &mut seen);
     assert_eq!(suspects(&seen)[0].outcome, Outcome::Unknown);
-    let late = world.wait(3.0).reply(&request, strong(1).token, Outcome::Accepted);
+    let late = world.wait(3.0).reply(&request, &strong(1), Outcome::Accepted);
     assert_eq!(late[0].trigger, Trigger::LateOutcome);
     assert_eq!(late[0].outcome, Outcome::Accepted);
 }
@@ -224,7 +224,13 @@ fn weak_values_are_followed_only_when_issued() {
     world.issue(&one, &weak(1), None);
     let mut elsewhere = weak(9);
     elsewhere.by_address = weak(1).by_address;
-    assert_eq!(suspects(&world.used(&two, &elsewhere)).len(), 1, "found by the server's address");
+    let seen = world.used(&two, &elsewhere);
+    assert_eq!(suspects(&seen).len(), 1, "found by the server's address");
+    assert_eq!(suspects(&seen)[0].subject.accepted, 1, "its reply counts there, too, and once");
+    let mut rotated = weak(5);
+    world.issue(&two, &rotated, Some(&elsewhere));
+    rotated.by_address = None;
+    assert_eq!(suspects(&world.used(&two, &rotated)).len(), 1, "what replaces it leads there");
 }
 
 #[test]
