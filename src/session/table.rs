@@ -95,10 +95,10 @@ impl SessionTable {
     }
 
     /// Applies one sighting, in frame order. What the detectors should judge is appended to `out`.
+    /// Time is told by [`Self::on_time`] alone: a frame may carry any.
     pub fn apply(&mut self, sighting: Sighting, out: &mut Vec<Arc<Observation>>) {
         match sighting {
             Sighting::Token(token) => {
-                self.on_time(token.at.ts, out);
                 let client = &token.request.client;
                 if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
                     self.neighbours.note(mac, ip);
@@ -113,10 +113,7 @@ impl SessionTable {
                     TokenUse::Deleted => self.deleted(&token),
                 }
             }
-            Sighting::Outcome(outcome) => {
-                self.on_time(outcome.at.ts, out);
-                self.answered(&outcome, out);
-            }
+            Sighting::Outcome(outcome) => self.answered(&outcome, out),
         }
     }
 
@@ -192,7 +189,7 @@ impl SessionTable {
                     plaintext: last.plaintext,
                     outcome: last.outcome,
                     status: last.status,
-                    session: session.view(self.now, &self.config),
+                    session: session.view(self.now.max(sighting.at.ts), &self.config),
                     subject: binding.view(),
                     prior: Some(prior.view()),
                     prior_live: binding.prior_was_live && binding.prior_returned,
@@ -214,7 +211,7 @@ impl SessionTable {
                 plaintext: sighting.plaintext,
                 outcome: Outcome::Unknown,
                 status: None,
-                session: session.view(self.now, &self.config),
+                session: session.view(self.now.max(sighting.at.ts), &self.config),
                 subject: subject.view(),
                 prior: prior.map(Binding::view),
                 prior_live: subject.prior_was_live && subject.prior_returned,
@@ -278,8 +275,10 @@ impl SessionTable {
                 return;
             }
             self.forget(id);
-        } else if let Some(parent) =
-            [issued.replaces, issued.replaces_by_address].into_iter().flatten().find_map(|old| self.lineage.resolve(old))
+        } else if let Some(parent) = [issued.replaces, issued.replaces_by_address]
+            .into_iter()
+            .flatten()
+            .find_map(|old| self.lineage.resolve(old))
         {
             let live = self.lineage.read(parent, |s| s.ended.is_none() && (s.home.is_empty() || s.is_home(server)));
             if live == Some(true) {

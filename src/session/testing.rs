@@ -140,6 +140,7 @@ impl World {
             at: self.stamp(),
             plaintext: true,
         };
+        self.table.on_time(self.now(), &mut out);
         self.table.apply(Sighting::Token(sighting), &mut out);
         out
     }
@@ -189,6 +190,7 @@ impl World {
         let status = if outcome == Outcome::Accepted { 200 } else { 403 };
         let refs = [Some(token.token), token.by_address];
         let tokens = refs.into_iter().flatten().map(|token| (token, outcome)).collect();
+        self.table.on_time(self.now(), &mut out);
         self.table
             .apply(Sighting::Outcome(OutcomeSighting { request: Arc::clone(request), tokens, status, at }), &mut out);
         out

@@ -1,9 +1,10 @@
 //! Sightings in, observations out.
 
 use super::testing::{World, browser, client, strong, weak, with_mac};
-use super::{Observation, SessionConfig, Trigger};
+use super::{Observation, SessionConfig, Sighting, Trigger};
+use crate::base::time::{Stamp, Timestamp};
 use crate::identity::{AddressChange, AddressReason, AgentReason, Comparison};
-use crate::token::Outcome;
+use crate::token::{Outcome, RequestView, TokenSighting, TokenUse};
 use std::sync::Arc;
 
 fn suspects(seen: &[Arc<Observation>]) -> Vec<&Observation> {
@@ -299,6 +300,27 @@ fn turns_are_counted_beyond_the_absolute_timeout() {
         interleaved |= world.wait(30.0).used(by, &strong(1)).iter().any(|o| o.interleaved.is_some());
     }
     assert!(interleaved, "a session older than a day is still watched");
+}
+
+#[test]
+fn a_sighting_with_a_damaged_time_moves_no_timer() {
+    let mut world = World::new();
+    let agent = browser("firefox", "linux", 140);
+    let owner = client("198.51.100.7", &agent);
+    world.issue(&owner, &strong(1), None);
+    let (request, _) = world.present(&client("203.0.113.9", &agent), &strong(1));
+    let far = Timestamp::from_parts(4_000_000_000, 0);
+    let stranger = RequestView { first: Stamp { ts: far, ..request.first }, ..(*request).clone() };
+    let sighting = TokenSighting {
+        token: strong(2),
+        action: TokenUse::Presented,
+        request: Arc::new(stranger),
+        at: Stamp { ts: far, ..request.complete },
+        plaintext: true,
+    };
+    world.table.apply(Sighting::Token(sighting), &mut Vec::new());
+    let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
+    assert_eq!((seen.len(), seen[0].trigger), (1, Trigger::Presented), "it was waited for");
 }
 
 #[test]
