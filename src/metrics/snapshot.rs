@@ -89,7 +89,7 @@ const LIMITS: &[&str] = &[
 pub const GAUGES: &[Family] = &[
     plain("flows_active", "TCP connections followed."),
     plain("sessions_tracked", "Sessions remembered."),
-    by("pool", &["sessions", "reassembly", "consumers"], "memory_bytes", "Bytes in use by a pool, estimated."),
+    by("pool", &["sessions", "flows", "reassembly"], "memory_bytes", "Bytes in use by a pool, estimated."),
 ];
 
 /// All counts at one moment; totals since the start.
