@@ -18,7 +18,6 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
     let tokens = *pipeline.tap().token_counters();
     values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
     let flows = *pipeline.flows().counters();
-    let flow_bytes = flows.flows_active.saturating_mul(Flows::bytes_per_flow() as u64);
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
 
@@ -40,7 +39,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
         ("memory_bytes", "reassembly", flows.held_bytes),
-        ("memory_bytes", "flows", flow_bytes.saturating_add(flows.consumer_bytes)),
+        ("memory_bytes", "flows", pipeline.flows().bytes()),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
         ("panics_total", "flow", flows.quarantined),
@@ -117,4 +116,16 @@ fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 16] {
         ("dedup", pipeline.stage().desk().dedup_limit_hits),
         ("sessions", sessions.evicted_memory),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::build;
+    use crate::metrics::snapshot::GAUGES;
+
+    #[test]
+    fn every_pool_has_a_level_and_a_limit() {
+        let levels = GAUGES.iter().find(|family| family.name == "memory_bytes").unwrap().values;
+        assert_eq!(build::pools(1 << 30).map(|(pool, _)| pool), levels);
+    }
 }

@@ -105,10 +105,11 @@ impl Pipeline {
     }
 
     fn pass_on(&mut self, audience: &mut impl Audience) {
+        let now = self.time.now();
         for seen in self.tap.drain() {
             match seen {
-                Seen::Token(token) => self.stage.apply(Sighting::Token(token), &mut self.alerts),
-                Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), &mut self.alerts),
+                Seen::Token(token) => self.stage.apply(Sighting::Token(token), now, &mut self.alerts),
+                Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
                 Seen::Transaction(transaction) => audience.transaction(&transaction),
             }
         }

@@ -68,9 +68,10 @@ pub fn replay<S: PacketSource>(
             if progress.is_shown() {
                 let alerts = pipeline.stage().desk().told;
                 progress.set(position(source).read, pipeline.reading().frames, alerts);
-                if tellers.outputs.is_dirty() {
-                    progress.aside(|| tellers.outputs.flush());
-                }
+            }
+            // Whoever follows a stream wants to see alerts while it goes on.
+            if tellers.outputs.is_dirty() {
+                progress.aside(|| tellers.outputs.flush());
             }
         }
     }

@@ -42,14 +42,14 @@ impl Stage {
         }
     }
 
-    /// Applies one sighting; alerts to be told are appended to `alerts`.
-    pub fn apply(&mut self, sighting: Sighting, alerts: &mut Vec<Alert>) {
-        let at = match &sighting {
-            Sighting::Token(token) => token.at.ts,
-            Sighting::Outcome(outcome) => outcome.at.ts,
-        };
-        self.now = self.now.max(at);
-        self.guarded(alerts, |stage| stage.table.apply(sighting, &mut stage.observations));
+    /// Applies one sighting at the believed capture time `now`; alerts to be told are appended to
+    /// `alerts`. The sighting's own time may be damaged and moves no timer.
+    pub fn apply(&mut self, sighting: Sighting, now: Timestamp, alerts: &mut Vec<Alert>) {
+        self.now = self.now.max(now);
+        self.guarded(alerts, |stage| {
+            stage.table.on_time(stage.now, &mut stage.observations);
+            stage.table.apply(sighting, &mut stage.observations);
+        });
     }
 
     /// Capture time has come to `now`: what waited is judged, what is old is forgotten.

@@ -20,6 +20,12 @@ pub struct Timekeeper {
 }
 
 impl Timekeeper {
+    /// The time believed; the lowest while none was heard.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now.unwrap_or(Timestamp::MIN)
+    }
+
     /// Hears the time of a frame, or of the clock; gives the time believed.
     pub fn hear(&mut self, ts: Timestamp) -> Timestamp {
         let Some(now) = self.now else {

@@ -65,6 +65,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_FLOW
     }
 
+    /// Bytes in use of [`FlowConfig::table_bytes`].
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        let entries = self.flows.len() - self.free.len();
+        entries as u64 * Self::bytes_per_flow() as u64 + self.counters.consumer_bytes
+    }
+
     /// Plain counters.
     #[must_use]
     pub const fn counters(&self) -> &FlowCounters {
@@ -203,9 +210,8 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// one that must stay, for what its consumer holds now.
     fn make_room(&mut self, stays: Option<u32>, shared: &mut C::Shared) {
         loop {
-            let entries = self.flows.len() - self.free.len() + usize::from(stays.is_none());
-            let bytes = entries as u64 * Self::bytes_per_flow() as u64 + self.counters.consumer_bytes;
-            if bytes <= self.config.table_bytes {
+            let one_more = if stays.is_none() { Self::bytes_per_flow() as u64 } else { 0 };
+            if self.bytes() + one_more <= self.config.table_bytes {
                 return;
             }
             let Some(slot) = self.victim().filter(|slot| Some(*slot) != stays) else { return };

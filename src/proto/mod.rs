@@ -7,6 +7,7 @@ mod probe;
 pub(crate) mod testing;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
@@ -14,12 +15,19 @@ pub use conversation::Conversation;
 
 /// One header field as read, in wire order. The name is as on the wire without surrounding white
 /// space; the value is trimmed and, where it was folded over lines, joined by one space.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header<'a> {
     /// Name, case as on the wire.
     pub name: &'a [u8],
     /// Value.
     pub value: Cow<'a, [u8]>,
+}
+
+impl fmt::Debug for Header<'_> {
+    /// A field may be a secret as a whole: only how long it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Header({} + {} bytes)", self.name.len(), self.value.len())
+    }
 }
 
 /// Version of HTTP as spoken.
@@ -53,7 +61,7 @@ impl HttpVersion {
 }
 
 /// The head of a request, borrowed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RequestHead<'a> {
     /// Method as on the wire.
     pub method: &'a [u8],
@@ -63,6 +71,20 @@ pub struct RequestHead<'a> {
     pub version: HttpVersion,
     /// Fields in wire order.
     pub headers: &'a [Header<'a>],
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    /// The target may hold a token: only how long it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "RequestHead({:?}, {} + {} bytes, {:?})",
+            self.version,
+            self.method.len(),
+            self.target.len(),
+            self.headers
+        )
+    }
 }
 
 /// The head of a response, borrowed.
@@ -170,4 +192,17 @@ pub struct ProtoCounters {
     pub tls_opaque: u64,
     /// Connections whose first bytes are no protocol of ours.
     pub unknown_protocol: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_a_head() {
+        let headers = [Header { name: b"cookie", value: Cow::Borrowed(b"sid=hunter2") }];
+        let head =
+            RequestHead { method: b"GET", target: b"/?sid=hunter2", version: HttpVersion::V11, headers: &headers };
+        assert_eq!(format!("{head:?}"), "RequestHead(V11, 3 + 13 bytes, [Header(6 + 11 bytes)])");
+    }
 }

@@ -169,6 +169,8 @@ pub struct Session {
     pub home_host: Box<str>,
     /// The one browser update of the session has been seen.
     pub upgraded: bool,
+    /// When the absolute timeout was last counted from.
+    period: Timestamp,
     /// The actors, the owner first.
     bindings: Vec<Binding>,
     /// The last four turns, oldest first.
@@ -206,6 +208,7 @@ impl Session {
             home: SmallVec::new(),
             home_host: Box::default(),
             upgraded: false,
+            period: at,
             bindings: vec![Binding::new(actor_id(key, id, client), client.clone(), at)],
             turns: SmallVec::new(),
         }
@@ -274,10 +277,10 @@ impl Session {
             None => self.add_suspect(client, at, config, key),
         };
         let explained = fit.map(|(_, diff)| diff).filter(|d| d.address.is_explained() || d.user_agent.is_explained());
-        let prior = match explained {
-            Some(diff) => Some((index, diff)),
-            None if index == 0 => None,
-            None => self.baseline(index, client, neighbours),
+        // What explains a suspect by its own earlier use does not explain it by the owner's.
+        let prior = match index {
+            0 => explained.map(|diff| (index, diff)),
+            suspect => self.baseline(suspect, client, neighbours),
         };
         let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.bindings.get(p));
         let (prior_id, was_live) =
@@ -473,7 +476,9 @@ impl Session {
     /// Reduces the session to its owner when it is past its idle or absolute timeout: policy ends
     /// a session, memory of its victim stays.
     pub fn reduce(&mut self, now: Timestamp, idle: Duration, absolute: Duration) {
-        if now.since(self.last_seen) >= idle || now.since(self.first_seen) >= absolute && self.bindings.len() > 1 {
+        if now.since(self.last_seen) >= idle || now.since(self.period) >= absolute {
+            // Counted anew: a session that goes on is not reduced at every look.
+            self.period = now;
             self.bindings.truncate(1);
             self.bindings.shrink_to_fit();
             self.turns.clear();

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::SessionConfig;
 use super::fairness::{self, Fairness};
 use super::lineage::{ENTRY_BYTES, Lineage};
@@ -93,10 +95,10 @@ impl SessionTable {
     }
 
     /// Applies one sighting, in frame order. What the detectors should judge is appended to `out`.
+    /// Time is told by [`Self::on_time`] alone: a frame may carry any.
     pub fn apply(&mut self, sighting: Sighting, out: &mut Vec<Arc<Observation>>) {
         match sighting {
             Sighting::Token(token) => {
-                self.on_time(token.at.ts, out);
                 let client = &token.request.client;
                 if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
                     self.neighbours.note(mac, ip);
@@ -111,10 +113,7 @@ impl SessionTable {
                     TokenUse::Deleted => self.deleted(&token),
                 }
             }
-            Sighting::Outcome(outcome) => {
-                self.on_time(outcome.at.ts, out);
-                self.answered(&outcome, out);
-            }
+            Sighting::Outcome(outcome) => self.answered(&outcome, out),
         }
     }
 
@@ -190,7 +189,7 @@ impl SessionTable {
                     plaintext: last.plaintext,
                     outcome: last.outcome,
                     status: last.status,
-                    session: session.view(self.now, &self.config),
+                    session: session.view(self.now.max(sighting.at.ts), &self.config),
                     subject: binding.view(),
                     prior: Some(prior.view()),
                     prior_live: binding.prior_was_live && binding.prior_returned,
@@ -212,7 +211,7 @@ impl SessionTable {
                 plaintext: sighting.plaintext,
                 outcome: Outcome::Unknown,
                 status: None,
-                session: session.view(self.now, &self.config),
+                session: session.view(self.now.max(sighting.at.ts), &self.config),
                 subject: subject.view(),
                 prior: prior.map(Binding::view),
                 prior_live: subject.prior_was_live && subject.prior_returned,
@@ -276,7 +275,11 @@ impl SessionTable {
                 return;
             }
             self.forget(id);
-        } else if let Some(parent) = issued.replaces.and_then(|old| self.lineage.resolve(old)) {
+        } else if let Some(parent) = [issued.replaces, issued.replaces_by_address]
+            .into_iter()
+            .flatten()
+            .find_map(|old| self.lineage.resolve(old))
+        {
             let live = self.lineage.read(parent, |s| s.ended.is_none() && (s.home.is_empty() || s.is_home(server)));
             if live == Some(true) {
                 self.rotate(parent, sighting);
@@ -329,8 +332,11 @@ impl SessionTable {
     /// A reply: counts for the bindings, and completes the observations that waited for it.
     fn answered(&mut self, reply: &OutcomeSighting, out: &mut Vec<Arc<Observation>>) {
         let request = &*reply.request;
+        // Several refs may lead to one session: its request was answered once.
+        let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
         for (token, outcome) in &reply.tokens {
-            let Some(id) = self.lineage.resolve(*token) else { continue };
+            let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
+            counted.push(id);
             let (client, server) = (&request.client, request.destination.ip);
             let neighbours = &self.neighbours;
             self.lineage.write(id, |s| s.outcome(client, server, host(request), *outcome, neighbours));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Observation, SessionConfig, SessionTable, Sighting};
-use crate::base::ids::{Digest16, TokenRef};
+use crate::base::ids::Digest16;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::flow::FlowId;
@@ -140,6 +140,7 @@ impl World {
             at: self.stamp(),
             plaintext: true,
         };
+        self.table.on_time(self.now(), &mut out);
         self.table.apply(Sighting::Token(sighting), &mut out);
         out
     }
@@ -152,7 +153,11 @@ impl World {
         old: Option<&SeenToken>,
     ) -> Vec<Arc<Observation>> {
         let request = self.request(to);
-        let issued = Issued { replaces: old.map(|t| t.token), ..Issued::default() };
+        let issued = Issued {
+            replaces: old.map(|t| t.token),
+            replaces_by_address: old.and_then(|t| t.by_address),
+            ..Issued::default()
+        };
         self.token(token, TokenUse::Issued(issued), &request)
     }
 
@@ -177,13 +182,15 @@ impl World {
     pub(crate) fn reply(
         &mut self,
         request: &Arc<RequestView>,
-        token: TokenRef,
+        token: &SeenToken,
         outcome: Outcome,
     ) -> Vec<Arc<Observation>> {
         let mut out = Vec::new();
         let at = self.stamp();
         let status = if outcome == Outcome::Accepted { 200 } else { 403 };
-        let tokens = smallvec::smallvec![(token, outcome)];
+        let refs = [Some(token.token), token.by_address];
+        let tokens = refs.into_iter().flatten().map(|token| (token, outcome)).collect();
+        self.table.on_time(self.now(), &mut out);
         self.table
             .apply(Sighting::Outcome(OutcomeSighting { request: Arc::clone(request), tokens, status, at }), &mut out);
         out
@@ -198,7 +205,7 @@ impl World {
     ) -> Vec<Arc<Observation>> {
         let (request, mut out) = self.present(by, token);
         self.wait(0.01);
-        out.extend(self.reply(&request, token.token, outcome));
+        out.extend(self.reply(&request, token, outcome));
         out
     }
 

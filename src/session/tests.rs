@@ -1,9 +1,10 @@
 //! Sightings in, observations out.
 
 use super::testing::{World, browser, client, strong, weak, with_mac};
-use super::{Observation, SessionConfig, Trigger};
+use super::{Observation, SessionConfig, Sighting, Trigger};
+use crate::base::time::{Stamp, Timestamp};
 use crate::identity::{AddressChange, AddressReason, AgentReason, Comparison};
-use crate::token::Outcome;
+use crate::token::{Outcome, RequestView, TokenSighting, TokenUse};
 use std::sync::Arc;
 
 fn suspects(seen: &[Arc<Observation>]) -> Vec<&Observation> {
@@ -31,7 +32,7 @@ fn another_client_is_a_suspect_judged_with_its_reply() {
     world.wait(1.0).used(&owner, &strong(1));
     let (request, at_once) = world.wait(5.0).present(&thief, &strong(1));
     assert!(at_once.is_empty(), "it waits for the reply");
-    let seen = world.wait(0.1).reply(&request, strong(1).token, Outcome::Accepted);
+    let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
     let found = suspects(&seen);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].outcome, Outcome::Accepted);
@@ -56,7 +57,7 @@ fn without_a_reply_it_is_judged_after_half_a_second_and_updated_later() {
     world.wait(0.2);
     world.table.on_time(world.now(), &mut seen);
     assert_eq!(suspects(&seen)[0].outcome, Outcome::Unknown);
-    let late = world.wait(3.0).reply(&request, strong(1).token, Outcome::Accepted);
+    let late = world.wait(3.0).reply(&request, &strong(1), Outcome::Accepted);
     assert_eq!(late[0].trigger, Trigger::LateOutcome);
     assert_eq!(late[0].outcome, Outcome::Accepted);
 }
@@ -88,6 +89,20 @@ fn privacy_addresses_and_dual_stack_are_explained() {
     for address in ["2001:db8:1::10", "10.0.0.10", "2001:db8:1::99"] {
         assert!(world.wait(1.0).used(&with_mac(client(address, &agent), 1), &strong(1))[0].diff.is_none());
     }
+}
+
+#[test]
+fn a_suspect_with_privacy_addresses_stays_one() {
+    let mut world = World::new();
+    let owner = client("2001:db8:1::10", &browser("firefox", "linux", 140));
+    let chrome = browser("chrome", "windows", 119);
+    world.issue(&owner, &strong(1), None);
+    let first = world.wait(1.0).exchange(&client("2001:db8:2::1", &chrome), &strong(1), Outcome::Unknown);
+    let second = world.wait(1.0).used(&client("2001:db8:2::2", &chrome), &strong(1));
+    let (first, second) = (suspects(&first)[0], suspects(&second)[0]);
+    assert_eq!(second.subject.id, first.subject.id);
+    assert_eq!(second.prior.as_ref().unwrap().client.address, owner.address, "it is judged by the owner");
+    assert_eq!((second.subject.accepted, second.outcome), (1, Outcome::Accepted));
 }
 
 #[test]
@@ -210,7 +225,13 @@ fn weak_values_are_followed_only_when_issued() {
     world.issue(&one, &weak(1), None);
     let mut elsewhere = weak(9);
     elsewhere.by_address = weak(1).by_address;
-    assert_eq!(suspects(&world.used(&two, &elsewhere)).len(), 1, "found by the server's address");
+    let seen = world.used(&two, &elsewhere);
+    assert_eq!(suspects(&seen).len(), 1, "found by the server's address");
+    assert_eq!(suspects(&seen)[0].subject.accepted, 1, "its reply counts there, too, and once");
+    let mut rotated = weak(5);
+    world.issue(&two, &rotated, Some(&elsewhere));
+    rotated.by_address = None;
+    assert_eq!(suspects(&world.used(&two, &rotated)).len(), 1, "what replaces it leads there");
 }
 
 #[test]
@@ -263,6 +284,43 @@ fn an_idle_session_keeps_its_victim_until_retention_ends() {
     let counters = world.table.counters();
     assert_eq!((counters.tracked, counters.evicted_retention), (0, 1));
     assert_eq!(counters.bytes, 0, "memory is accounted to the byte");
+}
+
+#[test]
+fn turns_are_counted_beyond_the_absolute_timeout() {
+    let agent = browser("firefox", "linux", 140);
+    let (owner, thief) = (client("198.51.100.7", &agent), client("203.0.113.9", &agent));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    for _ in 0..49 {
+        world.wait(1800.0).used(&owner, &strong(1));
+    }
+    let mut interleaved = false;
+    for by in [&owner, &thief, &owner, &thief] {
+        interleaved |= world.wait(30.0).used(by, &strong(1)).iter().any(|o| o.interleaved.is_some());
+    }
+    assert!(interleaved, "a session older than a day is still watched");
+}
+
+#[test]
+fn a_sighting_with_a_damaged_time_moves_no_timer() {
+    let mut world = World::new();
+    let agent = browser("firefox", "linux", 140);
+    let owner = client("198.51.100.7", &agent);
+    world.issue(&owner, &strong(1), None);
+    let (request, _) = world.present(&client("203.0.113.9", &agent), &strong(1));
+    let far = Timestamp::from_parts(4_000_000_000, 0);
+    let stranger = RequestView { first: Stamp { ts: far, ..request.first }, ..(*request).clone() };
+    let sighting = TokenSighting {
+        token: strong(2),
+        action: TokenUse::Presented,
+        request: Arc::new(stranger),
+        at: Stamp { ts: far, ..request.complete },
+        plaintext: true,
+    };
+    world.table.apply(Sighting::Token(sighting), &mut Vec::new());
+    let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
+    assert_eq!((seen.len(), seen[0].trigger), (1, Trigger::Presented), "it was waited for");
 }
 
 #[test]

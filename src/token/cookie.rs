@@ -26,6 +26,13 @@ pub fn after_commas<'a>(pair: Pair<'a>) -> impl Iterator<Item = Pair<'a>> {
     pair.value.split(|b| *b == b',').skip(1).map(<[u8]>::trim_ascii).map(split_pair).filter(|p| !p.name.is_empty())
 }
 
+/// The pair itself as such a server reads it: up to the first comma, where a further pair follows.
+pub fn before_comma(pair: Pair<'_>) -> Option<Pair<'_>> {
+    after_commas(pair).next()?;
+    let value = pair.value.split(|b| *b == b',').next()?.trim_ascii();
+    Some(Pair { value, ..pair })
+}
+
 fn split_pair(part: &[u8]) -> Pair<'_> {
     let mut halves = part.splitn(2, |b| *b == b'=');
     let first = halves.next().unwrap_or_default();
@@ -114,6 +121,9 @@ mod tests {
         let first = pairs(b"a=1, b=2,c,d=3").next().unwrap();
         let names: Vec<_> = after_commas(first).map(|p| (p.name, p.value)).collect();
         assert_eq!(names, [(&b"b"[..], &b"2"[..]), (&b"d"[..], &b"3"[..])]);
+        assert_eq!(before_comma(first).unwrap().value, b"1");
+        // A comma may be part of a value.
+        assert!(before_comma(pairs(b"a=1,2").next().unwrap()).is_none());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::proto::{RequestHead, ResponseHead};
 use super::authorization;
 use super::cookie::{self, Pair, SetCookie};
 use super::counters::TokenCounters;
-use super::names::{Named, Part, TokenNames, TokenRule, Verdict};
+use super::names::{self, Named, Part, TokenNames, TokenRule, Verdict};
 use super::sighting::{Carrier, TokenClass};
 use super::url::{self, Target};
 use super::value::{Canonical, base64_decode, percent_decode};
@@ -53,7 +53,10 @@ pub(super) struct Attributes {
 /// A part of a token that several cookies or parameters carry.
 struct Piece<'a, 'r> {
     named: Named<'r>,
+    /// Its own name.
     base: &'a [u8],
+    /// Name with the separator before the number: parts that share it belong together.
+    stem: &'a [u8],
     carrier: Carrier,
     value: &'a [u8],
     set: Attributes,
@@ -125,6 +128,9 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             }
             self.cookie(pair, Attributes::default());
             if pair.value.contains(&b',') {
+                if let Some(first) = cookie::before_comma(pair) {
+                    self.cookie(first, Attributes::default());
+                }
                 for further in cookie::after_commas(pair) {
                     if let Verdict::Token(named) = self.names.cookie(further.name, self.host) {
                         self.offer(Verdict::Token(named), further, Carrier::Cookie, Attributes::default());
@@ -215,9 +221,16 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             Verdict::Unnamed => return self.counters.ignored.unnamed += 1,
         };
         if named.part != Part::Whole || named.rule.chunked {
-            let base = named.spelling.map_or(pair.name.len(), |s| s.len().min(pair.name.len()));
-            let base = pair.name.get(..base).unwrap_or(pair.name);
-            self.pieces.push(Piece { named, base, carrier, value: pair.value, set });
+            if named.rule.except.iter().any(|pattern| pattern.fits(Canonical::of(pair.value).bytes())) {
+                return self.counters.ignored.excluded += 1;
+            }
+            let (base, stem) = match named.part {
+                Part::Chunk(_) => names::chunk_of(pair.name).map_or((None, None), |n| (Some(n.base), Some(n.stem))),
+                Part::Whole | Part::Pair { .. } => (None, None),
+            };
+            let upto = |end: Option<usize>| end.and_then(|end| pair.name.get(..end)).unwrap_or(pair.name);
+            let (base, stem) = (upto(base), upto(stem));
+            self.pieces.push(Piece { named, base, stem, carrier, value: pair.value, set });
             return;
         }
         let value = match named.rule.class {
@@ -239,13 +252,13 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     fn join_pieces(&mut self) {
         let group = |p: &Piece<'_, '_>| {
             let chunked = matches!(p.named.part, Part::Chunk(_) | Part::Whole);
-            (p.named.rule.id.clone(), p.carrier, if chunked { p.base.to_ascii_lowercase() } else { Vec::new() })
+            (p.named.rule.id.clone(), p.carrier, if chunked { p.stem.to_ascii_lowercase() } else { Vec::new() })
         };
         // The sort is stable: repeated parts keep their order.
         self.pieces.sort_by_cached_key(|p| (group(p), p.named.part));
         let pieces = std::mem::take(&mut self.pieces);
         for same in pieces.chunk_by(|a, b| group(a) == group(b)) {
-            let parts: Vec<&[Piece<'a, 'r>]> = same.chunk_by(|a, b| a.named.part == b.named.part).collect();
+            let mut parts: Vec<&[Piece<'a, 'r>]> = same.chunk_by(|a, b| a.named.part == b.named.part).collect();
             let Some(first) = same.first() else { continue };
             if let Part::Pair { of, .. } = first.named.part
                 && parts.len() < usize::from(of)
@@ -253,6 +266,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
                 self.counters.ignored.unpaired += 1;
                 continue;
             }
+            parts.truncate(row(&parts));
             let repeats = parts.iter().map(|p| p.len()).max().unwrap_or_default().min(REPEAT_LIMIT);
             for nth in 0..repeats {
                 let chosen: SmallVec<[&Piece<'a, 'r>; 4]> =
@@ -260,6 +274,20 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
                 self.found.push(joined(first, &chosen));
             }
         }
+    }
+}
+
+/// How many parts make the token. Chunks do as far as their numbers follow one another: a server
+/// stops at the first that is missing, so what a client adds behind it changes nothing.
+fn row(parts: &[&[Piece<'_, '_>]]) -> usize {
+    let order = |part: &&[Piece<'_, '_>]| match part.first()?.named.part {
+        Part::Chunk(order) => Some(order),
+        Part::Whole => Some(1),
+        Part::Pair { .. } => None,
+    };
+    match parts.first().and_then(order) {
+        Some(first) => parts.iter().zip(first..).take_while(|(p, n)| order(p) == Some(*n)).count(),
+        None => parts.len(),
     }
 }
 

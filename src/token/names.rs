@@ -298,9 +298,8 @@ impl TokenNames {
         if let Some(verdict) = exact(name, lower) {
             return Some(verdict);
         }
-        let base = chunk_of(name);
-        if let Some((len, order)) = base {
-            let (name, lower) = (name.get(..len)?, lower.get(..len)?);
+        if let Some(ChunkName { base, order, .. }) = chunk_of(name) {
+            let (name, lower) = (name.get(..base)?, lower.get(..base)?);
             if let Some(named) =
                 chunk(exact(name, lower), order).or_else(|| chunk(self.wild(table, name, lower, host), order))
             {
@@ -356,18 +355,28 @@ impl Table {
     }
 }
 
-/// Length of the name before a chunk number (`.0`, `_1`, `C1`, `1`), and that number plus one:
-/// the bare name counts as the piece before all others.
-fn chunk_of(name: &[u8]) -> Option<(usize, u8)> {
+/// How the name of a piece is made up: `.AspNetCore.CookiesC2`.
+#[derive(Clone, Copy)]
+pub(super) struct ChunkName {
+    /// Length of the cookie's own name.
+    pub(super) base: usize,
+    /// Length with the separator: pieces with another one belong to another token.
+    pub(super) stem: usize,
+    /// The number plus one: the bare name counts as the piece before all others.
+    order: u8,
+}
+
+/// Takes the name of a piece apart: `.0` and `_0` count from 0, `C1` and a mere `1` from 1.
+pub(super) fn chunk_of(name: &[u8]) -> Option<ChunkName> {
     let digits = name.iter().rev().take_while(|b| b.is_ascii_digit()).count();
-    let (base, number) = name.split_at_checked(name.len().checked_sub(digits)?)?;
+    let (stem, number) = name.split_at_checked(name.len().checked_sub(digits)?)?;
     if digits == 0 || digits > 2 {
         return None;
     }
     let number = number.iter().fold(0_u8, |n, b| n.saturating_mul(10).saturating_add(b.saturating_sub(b'0')));
-    let base =
-        base.strip_suffix(b".").or_else(|| base.strip_suffix(b"_")).or_else(|| base.strip_suffix(b"C")).unwrap_or(base);
-    Some((base.len(), number.saturating_add(1)))
+    let from_zero = stem.ends_with(b".") || stem.ends_with(b"_");
+    let base = stem.len().saturating_sub(usize::from(from_zero || stem.ends_with(b"C")));
+    (from_zero || number > 0).then_some(ChunkName { base, stem: stem.len(), order: number.saturating_add(1) })
 }
 
 fn chunk(verdict: Option<Verdict<'_>>, order: u8) -> Option<Named<'_>> {
@@ -473,6 +482,9 @@ mod tests {
             ("next-auth.session-token.11", "next Chunk(12)"),
             ("sb-abc-auth-token.1", "next Chunk(2)"),
             ("FedAuth1", "next Chunk(2)"),
+            ("FedAuthC1", "next Chunk(2)"),
+            ("FedAuth0", "unnamed"),
+            ("FedAuthC0", "unnamed"),
             ("sid.0", "unnamed"),
             ("CFTOKEN", "cold_fusion Pair { index: 1, of: 2 }"),
         ];

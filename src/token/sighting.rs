@@ -162,6 +162,8 @@ pub struct Issued {
     /// The token of the same id that the answered request presented, when another value: it is rotated.
     /// Only on replies other than 401, 403 and login redirects.
     pub replaces: Option<TokenRef>,
+    /// The same token by the server's address, where it is weak.
+    pub replaces_by_address: Option<TokenRef>,
     /// Secure attribute.
     pub secure: bool,
     /// `HttpOnly` attribute.
@@ -203,7 +205,8 @@ pub enum Outcome {
 pub struct OutcomeSighting {
     /// The request.
     pub request: Arc<RequestView>,
-    /// The tokens it presented, each with what became of it.
+    /// The refs of the tokens it presented, those by the server's address included, each with what
+    /// became of it.
     pub tokens: SmallVec<[(TokenRef, Outcome); 2]>,
     /// Status code.
     pub status: u16,

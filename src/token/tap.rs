@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::base::ids::{DigestKey, TokenRef};
+use crate::base::ids::DigestKey;
 use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
@@ -203,7 +203,10 @@ impl TokenTap {
                 101 | 200..=399 => Outcome::Accepted,
                 _ => Outcome::Unknown,
             };
-            let judged = presented.iter().map(|t| (t.token, if deleted(t) { Outcome::Rejected } else { outcome }));
+            let judged = presented.iter().flat_map(|t| {
+                let outcome = if deleted(t) { Outcome::Rejected } else { outcome };
+                [Some(t.token), t.by_address].into_iter().flatten().map(move |token| (token, outcome))
+            });
             self.seen.push(Seen::Outcome(OutcomeSighting {
                 request: view.clone(),
                 tokens: judged.collect(),
@@ -216,8 +219,10 @@ impl TokenTap {
         }
         let mut issued: SmallVec<[SeenToken; 2]> = SmallVec::new();
         for (token, found) in set.iter().filter(|(_, f)| !f.set.deletes) {
+            let old = if refused { None } else { replaced(presented, token) };
             let issue = Issued {
-                replaces: if refused { None } else { replaced(presented, token) },
+                replaces: old.map(|t| t.token),
+                replaces_by_address: old.and_then(|t| t.by_address),
                 secure: found.set.secure,
                 http_only: found.set.http_only,
                 same_site: found.set.same_site,
@@ -396,10 +401,10 @@ fn same_name(a: &SeenToken, b: &SeenToken) -> bool {
 }
 
 /// The presented token that an issued one takes the place of.
-fn replaced(presented: &[SeenToken], issued: &SeenToken) -> Option<TokenRef> {
+fn replaced<'t>(presented: &'t [SeenToken], issued: &SeenToken) -> Option<&'t SeenToken> {
     let mut of_name = presented.iter().filter(|p| same_name(p, issued));
     let kept = of_name.clone().any(|p| p.token == issued.token);
-    if kept { None } else { of_name.next().map(|p| p.token) }
+    if kept { None } else { of_name.next() }
 }
 
 #[cfg(test)]

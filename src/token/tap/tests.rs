@@ -35,8 +35,9 @@ fn rules() -> TapRules {
     let cookie = |name: &str| Place::Cookie(Pattern::parse(name));
     let header = |name: &str, scheme: Option<&str>| Place::Header { name: name.into(), scheme: scheme.map(Into::into) };
     let session = Some(TokenClass::Session);
-    let mut next = rule("next_auth", session, vec![cookie("next.token")]);
+    let mut next = rule("next_auth", session, vec![cookie("next.token"), cookie("wild-*")]);
     next.chunked = true;
+    next.except = vec![Pattern::parse("chunks-*")];
     let mut basic = rule("basic", Some(TokenClass::Basic), vec![header("Authorization", Some("Basic"))]);
     basic.min_length = 2;
     let mut checkout = rule("session_id", session, vec![Place::Query(Pattern::parse("session_id"))]);
@@ -242,6 +243,34 @@ fn chunks_are_one_token_in_any_order() {
         let seen = bench.request("/", &[HOST, ("Cookie", &cookies)]);
         let found: Vec<_> = tokens(&seen).iter().map(|t| (t.token.token, t.token.name.to_string())).collect();
         assert_eq!(found, [(whole, "next.token".to_owned())], "{cookies}");
+    }
+}
+
+#[test]
+fn what_is_added_to_a_chunked_cookie_does_not_hide_it() {
+    let mut bench = Bench::new();
+    let whole = bench.digest(&format!("{STRONG}{OTHER}"));
+    let chunks = format!("next.token.0={STRONG}; next.token.1={OTHER}");
+    for cookies in [
+        format!("{chunks}; next.token.5=junkjunk"),
+        format!("{chunks}; next.token=junkjunk"),
+        format!("next.token={STRONG}{OTHER}; next.token.0=junkjunk"),
+        format!("{chunks}; next.tokenC1=junkjunk; next.token_0=junkjunk"),
+        format!("next.token=chunks-2; next.tokenC0=junkjunk; next.tokenC1={STRONG}; next.tokenC2={OTHER}"),
+        format!("next.token={STRONG}; next.token1={OTHER}; next.token3=junkjunk"),
+        format!("wild-a.0={STRONG}; wild-a.1={OTHER}; wild-b.0=junkjunk"),
+    ] {
+        let seen = bench.request("/", &[HOST, ("Cookie", &cookies)]);
+        assert_eq!(tokens(&seen).iter().filter(|t| t.token.token == whole).count(), 1, "{cookies}");
+    }
+}
+
+#[test]
+fn a_comma_may_part_cookies() {
+    let mut bench = Bench::new();
+    let seen = bench.request("/", &[HOST, ("Cookie", &format!("PHPSESSID={STRONG}, x=1, JSESSIONID={OTHER}"))]);
+    for value in [STRONG, OTHER] {
+        assert!(tokens(&seen).iter().any(|t| t.token.token == bench.digest(value)), "{value}");
     }
 }
 
