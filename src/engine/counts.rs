@@ -1,7 +1,7 @@
 //! What do the counters of all floors add up to? One snapshot for the metrics, one summary for people.
 
 use super::outputs::Outputs;
-use super::pipeline::{Flows, Pipeline};
+use super::pipeline::Pipeline;
 use crate::alert::Summary;
 use crate::detect::{CATALOGUE, Severity};
 use crate::flow::CloseReason;

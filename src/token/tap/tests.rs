@@ -127,7 +127,7 @@ impl Bench {
         self.tap.drain().collect()
     }
 
-    fn digest(&self, value: &str) -> TokenRef {
+    fn digest(&self, value: &str) -> crate::base::ids::TokenRef {
         self.tap.key.digest(&[value.as_bytes()])
     }
 }
