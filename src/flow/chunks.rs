@@ -12,10 +12,18 @@ pub(super) const CHUNK_OVERHEAD: u64 = 128;
 /// Held bytes of one segment.
 pub(super) struct Chunk {
     pub(super) bytes: Vec<u8>,
+    pub(super) label: Label,
+}
+
+/// What is known of held bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Label {
     /// The frame that carried them.
     pub(super) at: Stamp,
     /// The highest packet time when they came.
     pub(super) since: Timestamp,
+    /// They count when the flow ends, though nobody acknowledged them.
+    pub(super) counts_at_last: bool,
 }
 
 impl Chunk {
@@ -58,7 +66,7 @@ impl Chunks {
 
     /// When the first chunk came.
     pub(super) fn first_since(&self) -> Option<Timestamp> {
-        self.by_position.first_key_value().map(|(_, chunk)| chunk.since)
+        self.by_position.first_key_value().map(|(_, chunk)| chunk.label.since)
     }
 
     pub(super) fn pop_first(&mut self) -> Option<(i64, Chunk)> {
@@ -75,7 +83,7 @@ impl Chunks {
 
     /// Holds those of `bytes` whose place is free; the copy held first stays. Gives the number of
     /// bytes that differ from the copy held.
-    pub(super) fn insert(&mut self, start: i64, bytes: &[u8], at: Stamp, since: Timestamp) -> u64 {
+    pub(super) fn insert(&mut self, start: i64, bytes: &[u8], label: Label) -> u64 {
         let mut free = SmallVec::<[(i64, i64); 4]>::new();
         let mut cursor = start;
         let conflicts = self.compare(start, bytes, |from, to| {
@@ -91,7 +99,7 @@ impl Chunks {
         for (from, to) in free {
             let piece = part(bytes, start, from, to);
             self.bytes += piece.len() as u64;
-            self.by_position.insert(from, Chunk { bytes: piece.to_vec(), at, since });
+            self.by_position.insert(from, Chunk { bytes: piece.to_vec(), label });
         }
         conflicts
     }
@@ -131,6 +139,14 @@ impl Chunks {
         before - self.bytes
     }
 
+    /// Forgets what does not count when the flow ends; gives the number of bytes.
+    pub(super) fn keep_what_counts_at_last(&mut self) -> u64 {
+        self.by_position.retain(|_, chunk| chunk.label.counts_at_last);
+        let before = self.bytes;
+        self.bytes = self.by_position.values().map(|chunk| chunk.bytes.len() as u64).sum();
+        before - self.bytes
+    }
+
     /// Moves everything `by` positions towards the beginning; what would lie before it is forgotten.
     pub(super) fn shift(&mut self, by: i64) {
         self.by_position = std::mem::take(&mut self.by_position).into_iter().map(|(p, c)| (p - by, c)).collect();
@@ -161,6 +177,7 @@ mod tests {
             forget in 0i64..60,
         ) {
             let mut chunks = Chunks::default();
+            let label = Label { at: Stamp::default(), since: Timestamp::MIN, counts_at_last: false };
             let mut model: BTreeMap<i64, u8> = BTreeMap::new();
             for (start, bytes) in ops {
                 let mut differ = 0;
@@ -168,7 +185,7 @@ mod tests {
                     differ += u64::from(*model.entry(position).or_insert(*byte) != *byte);
                 }
                 prop_assert_eq!(chunks.conflicts(start, &bytes), differ);
-                prop_assert_eq!(chunks.insert(start, &bytes, Stamp::default(), Timestamp::MIN), differ);
+                prop_assert_eq!(chunks.insert(start, &bytes, label), differ);
             }
             let total = model.len();
             model.retain(|&p, _| p >= forget);

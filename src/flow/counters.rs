@@ -40,7 +40,8 @@ pub struct FlowCounters {
 
     /// Segments in doubt, by [`Doubt`], in the order of [`Doubt::ALL`].
     pub doubtful: [u64; Doubt::ALL.len()],
-    /// Doubtful bytes that counted in the end because the receiver acknowledged them.
+    /// Doubtful bytes that counted in the end: the receiver acknowledged them, or was not heard again
+    /// and their doubt was a slight one.
     pub doubtful_confirmed_bytes: u64,
     /// Doubtful bytes dropped: better copies came, or nobody acknowledged them.
     pub doubtful_dropped_bytes: u64,

@@ -3,7 +3,9 @@
 //! A doubtful segment is held aside. It counts once the receiver acknowledges its bytes and no copy
 //! beyond doubt has come until then: what the host ignored is never acknowledged, and what the host
 //! took always is, even where the sensor misjudged (checksums left to a network card, lost frames).
-//! Where the receiver is never seen, doubtful bytes never count; they are counted instead.
+//! If the flow ends and the receiver was not heard since, nobody knows; then those bytes count at last
+//! whose doubt has an innocent reason in most captures, and all others are dropped. They can add to
+//! what is read, and never take the place of what came beyond doubt.
 
 use super::handshake::Offer;
 use super::stream::{Origin, Stream};
@@ -70,6 +72,18 @@ pub(super) fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<D
         Some(Doubt::Checksum)
     } else {
         None
+    }
+}
+
+/// Whether doubtful bytes count when the flow ends without a word of the receiver: where the checksum
+/// looks left to the network card, or where loss and order of the capture would explain the rest.
+pub(super) fn counts_at_last(doubt: Doubt, segment: &Segment<'_>) -> bool {
+    match doubt {
+        Doubt::BadAck | Doubt::OldTimestamp => {
+            segment.checksum() != Checksum::Invalid || segment.checksum_left_to_card()
+        }
+        Doubt::Checksum => segment.checksum_left_to_card(),
+        Doubt::NoAck | Doubt::Signature | Doubt::SynData => false,
     }
 }
 

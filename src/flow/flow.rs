@@ -201,9 +201,9 @@ impl<C: StreamConsumer> Flow<C> {
             Waiting::Over
         } else if any(Stream::is_overdue) {
             Waiting::Overdue
-        } else if any(|s| s.held.is_some() && !s.is_acknowledged()) {
+        } else if any(|s| s.is_holding() && !s.is_acknowledged()) {
             Waiting::OneSided
-        } else if any(|s| s.held.is_some()) {
+        } else if any(Stream::is_holding) {
             Waiting::Held
         } else if self.reset.is_some() || self.is_finishing() || !self.is_established() {
             Waiting::Short
@@ -400,7 +400,7 @@ fn take_bytes<C: StreamConsumer>(
         own.note_sent(end);
         if let Some(doubt) = new.doubt {
             out.counters.count_doubtful(doubt);
-            own.set_aside(piece, doubt == Doubt::SynData, out);
+            own.set_aside(piece, doubt, doubt::counts_at_last(doubt, segment), out);
         } else if end <= own.next {
             out.counters.duplicates += 1;
             own.skip_through(start, end, out);

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use super::chunks::part;
+use super::chunks::{Label, part};
 use super::counters::FlowCounters;
 use super::stream::{Held, Origin, Stream};
-use super::{Anomaly, AnomalyKind, Direction, FlowConfig, FlowInfo, Interest, StreamConsumer, StreamEvent};
+use super::{Anomaly, AnomalyKind, Direction, Doubt, FlowConfig, FlowInfo, Interest, StreamConsumer, StreamEvent};
 use crate::base::time::{Stamp, Timestamp};
 
 /// Segments of a flow that may pass after a hole was acknowledged, before it is a gap: captures put
@@ -38,6 +38,10 @@ pub(super) struct Outlet<'a, C: StreamConsumer> {
 }
 
 impl<C: StreamConsumer> Outlet<'_, C> {
+    fn label(&self, counts_at_last: bool) -> Label {
+        Label { at: self.at, since: self.now, counts_at_last }
+    }
+
     pub(super) fn tell(&mut self, event: StreamEvent<'_>) -> Interest {
         match &mut self.consumer {
             Some(consumer) if !self.stop => {
@@ -98,15 +102,22 @@ impl Stream {
     }
 
     /// Holds doubtful bytes until the receiver acknowledges them.
-    pub(super) fn set_aside<C: StreamConsumer>(&mut self, piece: Piece<'_>, with_syn: bool, out: &mut Outlet<'_, C>) {
+    pub(super) fn set_aside<C: StreamConsumer>(
+        &mut self,
+        piece: Piece<'_>,
+        doubt: Doubt,
+        counts_at_last: bool,
+        out: &mut Outlet<'_, C>,
+    ) {
         let start = piece.start.max(self.next).max(self.skip_to.min(piece.end()));
         let bytes = part(piece.bytes, piece.start, start, piece.end() - piece.cut);
         if bytes.is_empty() {
             return;
         }
         let held = self.held.get_or_insert_default();
-        held.disputed |= held.aside.insert(start, bytes, out.at, out.now) > 0;
-        if with_syn {
+        held.disputed |= held.aside.insert(start, bytes, out.label(counts_at_last)) > 0;
+        held.ignored = false;
+        if doubt == Doubt::SynData {
             held.syn_bytes = bytes.len() as i64;
         }
         // What is acknowledged already, before its frame was seen, need not wait.
@@ -127,12 +138,12 @@ impl Stream {
             let end = start + chunk.bytes.len() as i64;
             let counted = part(&chunk.bytes, start, next.max(start), end.min(to));
             let before = held.early.bytes();
-            held.early.insert(next.max(start), counted, chunk.at, chunk.since);
+            held.early.insert(next.max(start), counted, chunk.label);
             let confirmed = held.early.bytes() - before;
             out.counters.doubtful_confirmed_bytes += confirmed;
             out.counters.doubtful_dropped_bytes += (end.min(to) - start) as u64 - confirmed;
             if end > to {
-                held.aside.insert(to, part(&chunk.bytes, start, to, end), chunk.at, chunk.since);
+                held.aside.insert(to, part(&chunk.bytes, start, to, end), chunk.label);
             }
         }
         let disputed = std::mem::take(&mut held.disputed);
@@ -149,6 +160,7 @@ impl Stream {
         let (next, acked) = (self.next, self.acked);
         let one_sided = !self.is_acknowledged();
         let Some(held) = &mut self.held else { return };
+        held.parked = false;
         if acked <= next || held.early.is_empty() {
             held.overdue = 0;
             let age = held.early.first_since().map(|since| out.now.since(since));
@@ -176,8 +188,11 @@ impl Stream {
             out.counters.stray_bytes += std::mem::take(&mut held.early).bytes();
         }
         self.give_up(i64::MAX, out);
-        self.drop_aside(out);
-        self.release_if_empty(out);
+        if let Some(held) = &mut self.held {
+            out.counters.doubtful_dropped_bytes += held.aside.keep_what_counts_at_last();
+            held.parked = true;
+            self.release_if_empty(out);
+        }
     }
 
     /// Every hole before `to` is a gap, as far as something follows it.
@@ -198,6 +213,10 @@ impl Stream {
 
     /// The flow ends: tells what is left, with its gaps.
     pub(super) fn flush<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        if let Some(held) = self.held.as_mut().filter(|held| !held.ignored) {
+            out.counters.doubtful_dropped_bytes += held.aside.keep_what_counts_at_last();
+            self.confirm(i64::MAX, out);
+        }
         self.give_up(i64::MAX, out);
         let seen = match self.fin() {
             Some(fin) if self.is_acknowledged() => fin.min(self.acked),
@@ -265,7 +284,7 @@ impl Stream {
         let held = self.held.get_or_insert_default();
         held.went_on = false;
         // What the snap length cut off stays a hole.
-        let conflicts = held.early.insert(piece.start, piece.bytes, out.at, out.now);
+        let conflicts = held.early.insert(piece.start, piece.bytes, out.label(false));
         let goes_on_from_syn = held.syn_bytes == piece.start;
         self.report_conflicts(conflicts, out);
         if one_sided && goes_on_from_syn {
@@ -306,7 +325,7 @@ impl Stream {
                 break;
             }
             let Some((_, chunk)) = self.held.as_mut().and_then(|held| held.early.pop_first()) else { break };
-            self.pass(part(&chunk.bytes, start, self.next, end), chunk.at, out);
+            self.pass(part(&chunk.bytes, start, self.next, end), chunk.label.at, out);
         }
         if let Some(held) = &mut self.held {
             out.counters.doubtful_dropped_bytes += held.aside.forget_before(self.next);

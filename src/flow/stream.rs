@@ -68,6 +68,10 @@ pub(super) struct Held {
     pub(super) disputed: bool,
     /// In-order bytes came after the last early ones.
     pub(super) went_on: bool,
+    /// The receiver was heard after the last doubtful bytes came: it ignored what it did not acknowledge.
+    pub(super) ignored: bool,
+    /// A long silence has passed, and what is left is only looked at when the flow ends.
+    pub(super) parked: bool,
     /// Bytes that came with the SYN.
     pub(super) syn_bytes: i64,
     /// Segments of the flow since an acknowledgement passed the first hole.
@@ -199,6 +203,9 @@ impl Stream {
             return None;
         }
         self.ack_heard = now;
+        if let Some(held) = &mut self.held {
+            held.ignored = true;
+        }
         let position = self.position(seq);
         let news = position - self.acked;
         self.acked = self.acked.max(position);
@@ -208,6 +215,11 @@ impl Stream {
     /// The receiver has got past a hole in what was seen.
     pub(super) fn is_overdue(&self) -> bool {
         self.acked > self.next && (self.has_early() || (self.fin_acked() && self.next < self.fin))
+    }
+
+    /// Something is held that a timeout must look at.
+    pub(super) fn is_holding(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.parked)
     }
 
     /// Bytes wait for others before them.

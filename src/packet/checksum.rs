@@ -24,6 +24,16 @@ impl Segment<'_> {
             Checksum::Invalid
         }
     }
+
+    /// Whether an invalid checksum looks like one that the sending host left to its network card: the
+    /// field holds the sum of the pseudo-header alone, or nothing. Easy to forge, so it proves nothing.
+    #[must_use]
+    pub fn checksum_left_to_card(&self) -> bool {
+        let pseudo = fold(pseudo_header(self.source.ip, self.destination.ip, self.tcp_bytes.len()));
+        let field = self.tcp_bytes.get(16..).and_then(<[u8]>::first_chunk).map(|&bytes| u16::from_be_bytes(bytes));
+        let header_holds = self.ip_header.is_empty() || fold(sum(self.ip_header)) == u16::MAX;
+        header_holds && field.is_some_and(|field| field == pseudo || field == 0)
+    }
 }
 
 /// The sum of the pseudo-header that precedes `len` bytes of TCP (RFC 9293 §3.1, RFC 8200 §8.1).
@@ -55,6 +65,31 @@ pub(super) fn fold(mut sum: u64) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_checksums_left_to_the_card() {
+        use crate::base::time::Stamp;
+        use crate::packet::{Decoded, craft, decode};
+        for (client, server) in [("10.0.0.5:4000", "10.0.1.20:80"), ("[2001:db8::5]:4000", "[2001:db8::20]:80")] {
+            let request = craft::TcpFrame::new(craft::endpoint(client), craft::endpoint(server)).payload(b"GET /");
+            let mut bytes = request.bytes();
+            let at = bytes.len() - 5 - 4;
+            let mut is_left_open = |field: Option<u16>| {
+                if let Some(field) = field {
+                    bytes[at..at + 2].copy_from_slice(&field.to_be_bytes());
+                }
+                let Ok(Decoded::Tcp(segment)) = decode(&craft::frame(&request, &bytes, Stamp::default())) else {
+                    panic!()
+                };
+                (segment.checksum_left_to_card(), segment.checksum())
+            };
+            assert_eq!(is_left_open(None), (false, Checksum::Valid));
+            let pseudo = fold(pseudo_header(request.source.ip, request.destination.ip, 25));
+            assert_eq!(is_left_open(Some(pseudo)), (true, Checksum::Invalid));
+            assert_eq!(is_left_open(Some(0)), (true, Checksum::Invalid));
+            assert_eq!(is_left_open(Some(pseudo ^ 1)), (false, Checksum::Invalid));
+        }
+    }
 
     #[test]
     fn sums_agree_with_the_definition() {

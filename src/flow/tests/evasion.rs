@@ -178,6 +178,73 @@ fn bad_checksums_that_nobody_is_seen_to_acknowledge_never_count() {
     assert_eq!(lab.table.counters().doubtful_dropped_bytes, 55);
 }
 
+/// `frame` as it leaves a host whose network card computes checksums.
+fn offloaded(mut frame: TcpFrame) -> TcpFrame {
+    // The right checksum is the complement of (pseudo-header + segment); the field holds the first only.
+    let words = |bytes: &[u8]| -> u64 {
+        bytes.chunks(2).map(|c| u64::from(c[0]) << 8 | u64::from(c.get(1).copied().unwrap_or(0))).sum()
+    };
+    let bytes = frame.bytes();
+    let tcp = &bytes[34..];
+    let pseudo = words(&bytes[26..34]) + 6 + tcp.len() as u64;
+    let fold = |mut sum: u64| {
+        while sum > 0xffff {
+            sum = (sum >> 16) + (sum & 0xffff);
+        }
+        sum as u16
+    };
+    let right = u16::from_be_bytes([tcp[16], tcp[17]]);
+    frame.checksum_error = fold(pseudo).wrapping_sub(right);
+    frame
+}
+
+#[test]
+fn the_last_word_before_silence_may_have_an_innocent_reason() {
+    let lab = Lab::opened();
+    let cases = [
+        (offloaded(lab.c(0).payload(REQUEST)), true),
+        (lab.c_ack(0, 1).payload(REQUEST), true),
+        (offloaded(lab.c_ack(0, 1).payload(REQUEST)), true),
+        (lab.c(0).payload(REQUEST).bad_checksum(), false),
+        (lab.c_ack(0, 1).payload(REQUEST).bad_checksum(), false),
+        (lab.c(0).payload(REQUEST).flags(TcpFlags::PSH), false),
+        (lab.c(0).payload(REQUEST).options(&md5_option()), false),
+    ];
+    for (last, counts) in cases {
+        let mut lab = Lab::opened();
+        lab.put(last.clone());
+        lab.wait(60);
+        assert!(!lab.log.told.iter().any(|(_, told)| matches!(told, Told::Data { .. })));
+        lab.drain();
+        assert_eq!(lab.client_text(), if counts { request() } else { "" }, "{last:?}");
+        // But the receiver spoke after it, and did not acknowledge it.
+        let mut lab = Lab::opened();
+        lab.put(last.clone());
+        lab.acked(0);
+        lab.drain();
+        assert_eq!(lab.client_text(), "", "{last:?}");
+        // Or better bytes came.
+        let mut lab = Lab::opened();
+        lab.put(last);
+        lab.say(0, DECOY);
+        lab.drain();
+        assert_eq!(lab.client_text().as_bytes(), DECOY);
+    }
+}
+
+#[test]
+fn one_offloaded_side_alone_is_read_at_its_end() {
+    let mut lab = Lab::new();
+    let frames = [lab.c(-1).flags(TcpFlags::SYN), lab.c(0).payload(&REQUEST[..20]), lab.c(20).payload(&REQUEST[20..])];
+    frames.into_iter().for_each(|frame| lab.put(offloaded(frame)));
+    lab.wait(121);
+    // A long silence takes nothing away, nor does it let a forgery take a place.
+    assert_eq!(lab.flows(), 1);
+    assert!(lab.closed().is_empty());
+    lab.wait(779);
+    assert_eq!((lab.client_text(), lab.closed()), (request().into(), vec![CloseReason::Timeout]));
+}
+
 #[test]
 fn two_doubtful_copies_that_differ_are_reported_when_they_count() {
     let mut lab = Lab::opened();
