@@ -25,14 +25,16 @@ impl Segment<'_> {
         }
     }
 
-    /// Whether an invalid checksum looks like one that the sending host left to its network card: the
-    /// field holds the sum of the pseudo-header alone, or nothing. Easy to forge, so it proves nothing.
+    /// Whether invalid checksums look like ones that the sending host left to its network card: TCP's
+    /// holds the sum of the pseudo-header alone, or nothing, and the IPv4 header's is right or nothing.
+    /// Easy to forge, so it proves nothing.
     #[must_use]
     pub fn checksum_left_to_card(&self) -> bool {
         let pseudo = fold(pseudo_header(self.source.ip, self.destination.ip, self.tcp_bytes.len()));
         let field = self.tcp_bytes.get(16..).and_then(<[u8]>::first_chunk).map(|&bytes| u16::from_be_bytes(bytes));
-        let header_holds = self.ip_header.is_empty() || fold(sum(self.ip_header)) == u16::MAX;
-        header_holds && field.is_some_and(|field| field == pseudo || field == 0)
+        let header_is_fine =
+            self.ip_header.get(10..12).is_none_or(|field| field == [0, 0]) || fold(sum(self.ip_header)) == u16::MAX;
+        header_is_fine && field.is_some_and(|field| field == pseudo || field == 0)
     }
 }
 
