@@ -266,6 +266,13 @@ fn what_is_added_to_a_chunked_cookie_does_not_hide_it() {
 }
 
 #[test]
+fn a_token_in_the_path_has_a_name() {
+    let mut bench = Bench::new();
+    let seen = bench.request(&format!("/(s({STRONG}))/"), &[HOST]);
+    assert_eq!(&*tokens(&seen)[0].token.name, "(S())");
+}
+
+#[test]
 fn a_comma_may_part_cookies() {
     let mut bench = Bench::new();
     let seen = bench.request("/", &[HOST, ("Cookie", &format!("PHPSESSID={STRONG}, x=1, JSESSIONID={OTHER}"))]);
