@@ -13,7 +13,8 @@ use super::sighting::{Carrier, TokenClass};
 use super::url::{self, Target};
 use super::value::{Canonical, base64_decode, percent_decode};
 
-/// Cookie pairs read in one message; parameters of one target, too.
+/// Token cookies kept of one message; token parameters of one target, too. Pairs that are none are
+/// looked at as far as the head goes: a crowd of them hides nothing.
 pub(super) const PAIR_LIMIT: usize = 1024;
 
 /// Readings of one pair or of one chunked cookie whose parts are repeated.
@@ -70,12 +71,13 @@ pub(super) struct Finder<'a, 'r, 'c> {
     found: Vec<Found<'a, 'r>>,
     pieces: Vec<Piece<'a, 'r>>,
     cookies: usize,
+    is_full: bool,
 }
 
 impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     /// For a message to or from `host` (lower case, no port).
     pub(super) fn new(names: &'r TokenNames, host: &'c str, counters: &'c mut TokenCounters) -> Self {
-        Self { names, host, counters, found: Vec::new(), pieces: Vec::new(), cookies: 0 }
+        Self { names, host, counters, found: Vec::new(), pieces: Vec::new(), cookies: 0, is_full: false }
     }
 
     /// Reads a request.
@@ -106,7 +108,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
         }
     }
 
-    /// Cookie pairs seen in the message, those beyond the limit included.
+    /// Cookie pairs seen in the message, those not looked at included.
     pub(super) const fn cookies(&self) -> usize {
         self.cookies
     }
@@ -122,8 +124,8 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     fn cookie_field(&mut self, field: &'a [u8]) {
         for pair in cookie::pairs(field) {
             self.cookies += 1;
-            if self.cookies > PAIR_LIMIT {
-                self.counters.cookie_pairs_limit_hits += u64::from(self.cookies == PAIR_LIMIT + 1);
+            if self.found.len() + self.pieces.len() >= PAIR_LIMIT {
+                self.counters.cookie_pairs_limit_hits += u64::from(!std::mem::replace(&mut self.is_full, true));
                 continue;
             }
             self.cookie(pair, Attributes::default());
@@ -182,11 +184,6 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             if pair.name.is_empty() {
                 return;
             }
-            let Some(rest) = left.checked_sub(1) else {
-                finder.counters.parameters_limit_hits += 1;
-                return;
-            };
-            left = rest;
             let decoded = percent_decode(pair.name);
             let name = decoded.as_ref().map_or(pair.name, |d| d.expose());
             let verdict = match carrier {
@@ -195,6 +192,10 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             };
             // Most parameters are none; only named ones count.
             if let Verdict::Token(_) = verdict {
+                match left.checked_sub(1) {
+                    Some(rest) => left = rest,
+                    None => return finder.counters.parameters_limit_hits += 1,
+                }
                 finder.offer(verdict, pair, carrier, Attributes::default());
             }
         };

@@ -199,7 +199,10 @@ impl TokenNames {
             }
             Place::Query(name) => self.parameters.add(name, entry(Part::Whole, name.as_exact())),
             Place::Matrix(name) => self.matrix.add(name, entry(Part::Whole, name.as_exact())),
-            Place::Path(letter) => self.paths.push((*letter, entry(Part::Whole, None))),
+            Place::Path(letter) => {
+                let shown = format!("({}())", char::from(*letter));
+                self.paths.push((*letter, entry(Part::Whole, Some(&shown))));
+            }
             Place::Header { name, scheme } => {
                 let spelling = Some(&**name);
                 if let (Some(bits), true) = (self.header_lengths.get_mut(slot(name.as_bytes())), name.len() < 64) {

@@ -285,7 +285,8 @@ impl TokenTap {
         } else {
             (of_service(site.service()), Some(of_service(site.address())))
         };
-        let spelled = found.spelling.filter(|s| s.as_bytes() == found.name);
+        // A segment of the path has no name of its own but that of the rule.
+        let spelled = found.spelling.filter(|s| found.name.is_empty() || s.as_bytes() == found.name);
         SeenToken {
             token,
             by_address,

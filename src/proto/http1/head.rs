@@ -92,7 +92,7 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         });
         previous = match field {
             None => Previous::Nothing,
-            Some(_) if headers.len() >= HEADER_LIMIT => {
+            Some((name, _)) if headers.len() >= HEADER_LIMIT && !is_always_read(name) => {
                 beyond = beyond.saturating_add(1);
                 Previous::BeyondLimit
             }
@@ -103,6 +103,22 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         };
     }
     (headers, beyond)
+}
+
+/// Whether a field is read wherever it stands: what decides on a session or on where the next
+/// message begins cannot be hidden behind a crowd of others. The size of the head bounds them.
+fn is_always_read(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] = [
+        b"cookie",
+        b"set-cookie",
+        b"authorization",
+        b"host",
+        b"user-agent",
+        b"content-length",
+        b"transfer-encoding",
+        b"location",
+    ];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Appends a continuation line to a value; only a value with text on two lines is copied.
@@ -121,9 +137,13 @@ mod tests {
     use super::*;
 
     fn read(block: &str) -> Vec<(String, String)> {
-        let (headers, _) = fields(block.as_bytes());
+        fields_of(block).0
+    }
+
+    fn fields_of(block: &str) -> (Vec<(String, String)>, usize) {
+        let (headers, beyond) = fields(block.as_bytes());
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-        headers.iter().map(|h| (text(h.name), text(&h.value))).collect()
+        (headers.iter().map(|h| (text(h.name), text(&h.value))).collect(), beyond)
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -159,6 +179,8 @@ mod tests {
         let (headers, beyond) = fields(block.as_bytes());
         assert_eq!((headers.len(), beyond), (HEADER_LIMIT, 3));
         assert!(headers.iter().all(|h| h.value.as_ref() == b"b c"));
+        let (read, beyond) = fields_of(&format!("{block}cookie: a=b;\r\n c=d\r\n"));
+        assert_eq!((read.last(), beyond), (Some(&("cookie".into(), "a=b; c=d".into())), 3));
     }
 
     #[test]

@@ -266,6 +266,13 @@ fn what_is_added_to_a_chunked_cookie_does_not_hide_it() {
 }
 
 #[test]
+fn a_token_in_the_path_has_a_name() {
+    let mut bench = Bench::new();
+    let seen = bench.request(&format!("/(s({STRONG}))/"), &[HOST]);
+    assert_eq!(&*tokens(&seen)[0].token.name, "(S())");
+}
+
+#[test]
 fn a_comma_may_part_cookies() {
     let mut bench = Bench::new();
     let seen = bench.request("/", &[HOST, ("Cookie", &format!("PHPSESSID={STRONG}, x=1, JSESSIONID={OTHER}"))]);
@@ -408,10 +415,19 @@ fn beyond_the_pipeline_limit_tokens_are_still_read() {
 }
 
 #[test]
-fn more_pairs_than_are_read_are_counted() {
+fn a_crowd_of_pairs_hides_no_token() {
     let mut bench = Bench::new();
-    let junk = "j=1; ".repeat(1023);
-    let seen = bench.request("/", &[HOST, ("Cookie", &format!("{junk}PHPSESSID={STRONG}; PHPSESSID={OTHER}"))]);
+    let cookies = format!("{}PHPSESSID={STRONG}", "j=1; ".repeat(5000));
+    let target = format!("/?{}PHPSESSID={OTHER}", "j=1&".repeat(5000));
+    assert_eq!(tokens(&bench.request(&target, &[HOST, ("Cookie", &cookies)])).len(), 2);
+    assert_eq!(bench.tap.token_counters().limits().map(|(_, hits)| hits), [0; 4]);
+}
+
+#[test]
+fn more_token_pairs_than_are_kept_are_counted() {
+    let mut bench = Bench::new();
+    let many = format!("PHPSESSID={STRONG}; ").repeat(1024);
+    let seen = bench.request("/", &[HOST, ("Cookie", &format!("{many}PHPSESSID={OTHER}"))]);
     assert_eq!(tokens(&seen).len(), 1);
     assert_eq!(bench.tap.token_counters().cookie_pairs_limit_hits, 1);
     let Seen::Transaction(transaction) = &bench.end()[0] else { panic!() };
