@@ -79,6 +79,7 @@ pub(crate) fn client(address: &str, agent: UserAgent) -> ClientIdentity {
         address: Some(address.parse().unwrap()),
         address_from: AddressSource::Packet,
         frame_mac: None,
+        direct: false,
         user_agent: Some(Arc::new(agent)),
     }
 }

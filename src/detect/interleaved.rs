@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::finding::{Detector, DetectorInfo, Finding, Severity};
-use super::score::{Score, by_outcome, points_of, score, suspect_outcome};
+use super::score::{Score, by_outcome, points_of, score};
 use super::settings::{DetectorSettings, Settings, SeverityRule, Weights};
 use crate::session::{Observation, Trigger};
 
@@ -39,7 +39,7 @@ impl Detector for Interleaved {
         }
         let mut scored = score(observation, &self.weights);
         if let SeverityRule::Fixed(severity) = self.settings.severity {
-            let mut severity = by_outcome(severity, suspect_outcome(observation));
+            let mut severity = by_outcome(severity, observation.subject.outcome());
             if interleaving.address_only {
                 severity = severity.min(Severity::Medium);
             }

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::finding::{Detector, DetectorInfo, Finding, Severity};
-use super::score::{Score, score, suspect_outcome};
+use super::score::{Score, score};
 use super::settings::{DetectorSettings, Settings, Weights};
 use crate::identity::Comparison;
 use crate::session::{Observation, Trigger};
@@ -61,7 +61,7 @@ impl NewClient {
         let scored = score(observation, &self.weights);
         match (diff.address, diff.user_agent) {
             (Comparison::Different(_), Comparison::Different(_)) => {
-                let floor = match suspect_outcome(observation) {
+                let floor = match observation.subject.outcome() {
                     Outcome::Accepted => Severity::High,
                     Outcome::Unknown => Severity::Medium,
                     Outcome::Rejected => Severity::Low,

@@ -6,31 +6,36 @@
 //! Told once a day for each (service, token id), with totals: half of all plaintext requests of a
 //! site carry a token, and each by itself is no news.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::finding::{Detector, DetectorInfo, ExposureTotals, Finding, Subject};
+use super::finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Subject};
 use super::score::points_of;
 use super::settings::{DetectorSettings, Settings, SeverityRule};
 use crate::base::ids::TokenRef;
+use crate::base::time::Timestamp;
 use crate::session::{Observation, Trigger};
 
 /// TT-2001.
 pub const PLAINTEXT: DetectorInfo =
     DetectorInfo { id: "TT-2001", name: "token.plaintext", title: "Tokens travel in cleartext" };
 
-/// Exposures remembered; beyond it the oldest is told and forgotten.
-const EXPOSURES: usize = 4096;
+/// Services told apart a day and token id; the others are told as one, [`OTHERS`]: anyone can make up Hosts.
+const SERVICES: usize = 128;
 
-/// Tokens and clients told apart per exposure; beyond it the totals are lower bounds.
-const DISTINCT: usize = 65_536;
+/// The name of all further services of a day.
+const OTHERS: &str = "other services";
+
+/// Tokens and clients told apart, over all exposures of a day; beyond it the totals are lower bounds.
+const DISTINCT: usize = 262_144;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
-type Key = (Arc<str>, Arc<str>, i64);
+/// Service and token id.
+type Key = (Arc<str>, Arc<str>);
 
 #[derive(Debug)]
 struct Exposure {
@@ -46,17 +51,31 @@ struct Exposure {
 pub struct Plaintext {
     settings: DetectorSettings,
     seed: u64,
+    /// Days since 1970-01-01; the exposures are this day's.
+    day: i64,
     exposures: HashMap<Key, Exposure, FixedState>,
-    order: VecDeque<Key>,
+    /// In the order in which they were found.
+    order: Vec<Key>,
+    /// Services told apart, by token id.
+    services: HashMap<Arc<str>, usize, FixedState>,
+    distinct: usize,
 }
 
 impl Plaintext {
     /// With the rules' settings; `None` when it does not run. `seed` keys the hashes.
     #[must_use]
     pub fn new(settings: &Settings, seed: u64) -> Option<Self> {
-        let own = settings.of(PLAINTEXT.id).filter(|s| s.enabled)?.clone();
-        let exposures = HashMap::with_hasher(FixedState::with_seed(seed));
-        Some(Self { settings: own, seed, exposures, order: VecDeque::new() })
+        let settings = settings.of(PLAINTEXT.id).filter(|s| s.enabled)?.clone();
+        let hasher = || FixedState::with_seed(seed);
+        Some(Self {
+            settings,
+            seed,
+            day: 0,
+            exposures: HashMap::with_hasher(hasher()),
+            order: Vec::new(),
+            services: HashMap::with_hasher(hasher()),
+            distinct: 0,
+        })
     }
 
     fn finding(&self, key: &Key, exposure: &Exposure) -> Finding {
@@ -64,13 +83,13 @@ impl Plaintext {
         let severity = match self.settings.severity {
             SeverityRule::Fixed(severity) if self.settings.graver_classes.contains(class) => severity.higher(),
             SeverityRule::Fixed(severity) => severity,
-            SeverityRule::Score => super::finding::Severity::Medium,
+            SeverityRule::Score => Severity::Medium,
         };
-        let (service, token_id, day) = key.clone();
+        let (service, token_id) = key.clone();
         Finding {
             detector: &PLAINTEXT,
             tags: Arc::clone(&self.settings.tags),
-            subject: Subject::Exposure { service, token_id, day },
+            subject: Subject::Exposure { service, token_id, day: self.day },
             severity,
             score: points_of(severity),
             signals: Vec::new(),
@@ -91,6 +110,41 @@ impl Plaintext {
             findings.extend(self.exposures.get(key).map(|e| self.finding(key, e)));
         }
     }
+
+    /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.
+    fn key_of(&mut self, observation: &Arc<Observation>) -> Key {
+        let token = &observation.token;
+        let mut key: Key = (Arc::clone(&token.service), Arc::clone(&token.id));
+        if self.exposures.contains_key(&key) {
+            return key;
+        }
+        let told_apart = self.services.entry(Arc::clone(&token.id)).or_default();
+        if *told_apart >= SERVICES {
+            key.0 = Arc::from(OTHERS);
+        }
+        if !self.exposures.contains_key(&key) {
+            *told_apart += 1;
+            let hasher = || FixedState::with_seed(self.seed);
+            let fresh = Exposure {
+                tokens: HashSet::with_hasher(hasher()),
+                clients: HashSet::with_hasher(hasher()),
+                requests: 0,
+                told: 0,
+                first: Arc::clone(observation),
+            };
+            self.exposures.insert(key.clone(), fresh);
+            self.order.push(key.clone());
+        }
+        key
+    }
+
+    /// A day is over: its last totals are told, and all is forgotten.
+    fn turn_day(&mut self, day: i64, findings: &mut Vec<Finding>) {
+        if day > self.day {
+            self.finish(findings);
+            self.day = day;
+        }
+    }
 }
 
 impl Detector for Plaintext {
@@ -99,44 +153,32 @@ impl Detector for Plaintext {
         if !observation.plaintext || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
             return;
         }
-        let token = &observation.token;
-        let day = observation.now.0.div_euclid(DAY_NANOS);
-        let key: Key = (Arc::clone(&token.service), Arc::clone(&token.id), day);
-        if !self.exposures.contains_key(&key) {
-            if self.order.len() >= EXPOSURES
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.tell(&oldest, findings);
-                self.exposures.remove(&oldest);
-            }
-            let fresh = Exposure {
-                tokens: HashSet::with_hasher(FixedState::with_seed(self.seed)),
-                clients: HashSet::with_hasher(FixedState::with_seed(self.seed)),
-                requests: 0,
-                told: 0,
-                first: Arc::clone(observation),
-            };
-            self.exposures.insert(key.clone(), fresh);
-            self.order.push_back(key.clone());
+        if self.order.is_empty() {
+            self.day = observation.now.0.div_euclid(DAY_NANOS);
         }
+        let key = self.key_of(observation);
         let Some(exposure) = self.exposures.get_mut(&key) else { return };
         exposure.requests += 1;
-        if exposure.tokens.len() < DISTINCT {
-            exposure.tokens.insert(token.token);
-        }
-        if let Some(address) = observation.request.client.address
-            && exposure.clients.len() < DISTINCT
-        {
-            exposure.clients.insert(address);
+        if self.distinct < DISTINCT {
+            self.distinct += usize::from(exposure.tokens.insert(observation.token.token));
+            let client = observation.request.client.address;
+            self.distinct += usize::from(client.is_some_and(|address| exposure.clients.insert(address)));
         }
         if exposure.requests.is_power_of_two() {
             self.tell(&key, findings);
         }
     }
 
+    fn on_time(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {
+        self.turn_day(now.0.div_euclid(DAY_NANOS), findings);
+    }
+
     fn finish(&mut self, findings: &mut Vec<Finding>) {
         for key in std::mem::take(&mut self.order) {
             self.tell(&key, findings);
         }
+        self.exposures.clear();
+        self.services.clear();
+        self.distinct = 0;
     }
 }

@@ -51,19 +51,6 @@ const fn band_start(severity: Severity) -> u8 {
     }
 }
 
-/// The best that the server made of any request of the suspect.
-#[must_use]
-pub fn suspect_outcome(observation: &Observation) -> Outcome {
-    let suspect = &observation.subject;
-    if suspect.accepted > 0 {
-        Outcome::Accepted
-    } else if suspect.rejected > 0 && suspect.rejected >= suspect.requests {
-        Outcome::Rejected
-    } else {
-        Outcome::Unknown
-    }
-}
-
 /// The score of a suspect before any detector's floor.
 #[must_use]
 pub fn score(observation: &Observation, weights: &Weights) -> Score {
@@ -109,7 +96,7 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
     if observation.session.adopted {
         points /= 2;
     }
-    if suspect_outcome(observation) == Outcome::Rejected {
+    if observation.subject.outcome() == Outcome::Rejected {
         points = points.min(ONLY_REJECTED);
     }
     Score { points, signals }

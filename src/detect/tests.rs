@@ -217,13 +217,30 @@ fn exposure_is_told_once_a_day_with_totals() {
         told.extend(judge.used(&victim(), &strong(n), Outcome::Accepted));
     }
     judge.world.wait(86_400.0);
+    judge.detectors.on_time(judge.world.now(), &mut told);
     told.extend(judge.used(&victim(), &strong(1), Outcome::Accepted));
     judge.detectors.finish(&mut told);
     let totals: Vec<_> = told.iter().map(|f| f.totals.unwrap().requests).collect();
-    assert_eq!(totals, [1, 2, 4, 1, 5], "the last of the first day is told at the end");
+    assert_eq!(totals, [1, 2, 4, 5, 1], "the last of a day is told when it is over");
     assert!(told.iter().all(|f| f.severity == Severity::Medium));
     let bearer = SeenToken { class: TokenClass::Bearer, id: "bearer".into(), ..strong(9) };
     assert_eq!(judge.used(&victim(), &bearer, Outcome::Accepted)[0].severity, Severity::High);
+}
+
+#[test]
+fn invented_hosts_are_told_as_one() {
+    let mut judge = Judge::new();
+    let mut told = Vec::new();
+    for n in 0..3000 {
+        let token = SeenToken { service: format!("{n}.test").into(), ..strong(1) };
+        told.extend(judge.used(&victim(), &token, Outcome::Accepted));
+    }
+    judge.detectors.finish(&mut told);
+    assert!(told.len() < 200, "{}", told.len());
+    let last = told
+        .iter()
+        .rfind(|f| matches!(&f.subject, Subject::Exposure { service, .. } if &**service == "other services"));
+    assert_eq!(last.unwrap().totals.unwrap().requests, 3000 - 128);
 }
 
 #[test]

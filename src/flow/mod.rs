@@ -95,6 +95,8 @@ pub struct FlowInfo {
     pub responder: Endpoint,
     /// Frame MACs of the first segment, oriented so that `source` is the initiator's.
     pub mac: Option<MacPair>,
+    /// TTL or hop limit of the first segment, when it was the initiator's.
+    pub initiator_ttl: Option<u8>,
     /// First frame.
     pub opened: Stamp,
     /// No handshake was seen.

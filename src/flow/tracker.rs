@@ -302,6 +302,7 @@ fn flow_info(segment: &Segment<'_>, at: Stamp, sender_opened: bool) -> FlowInfo 
         initiator,
         responder,
         mac,
+        initiator_ttl: sender_opened.then_some(segment.ttl),
         opened: at,
         midstream: !segment.flags.syn(),
         two_sided: false,

@@ -27,6 +27,9 @@ pub struct ClientIdentity {
     pub address_from: AddressSource,
     /// Source MAC of the frame: the client's own or its router's. By itself it explains nothing.
     pub frame_mac: Option<MacAddr>,
+    /// No router has touched its packets: their TTL is one that systems begin with. Only then can the
+    /// frame MAC be the client's own.
+    pub direct: bool,
     /// Its user agent; interned, shared by all sightings of one text. `None` when no request of
     /// the client was seen (absent from a request is a value: [`user_agent::Kind::Absent`]).
     pub user_agent: Option<Arc<UserAgent>>,

@@ -245,8 +245,10 @@ impl UserAgent {
         address_explains: bool,
         upgrade_left: bool,
     ) -> Comparison<AgentChange, AgentReason> {
+        // A helper speaks for the browser beside it; from elsewhere its name is a disguise.
         if prior.kind == Kind::Helper || now.kind == Kind::Helper {
-            return Comparison::Unknown;
+            let change = AgentChange { family: true, ..AgentChange::default() };
+            return if address_explains { Comparison::Unknown } else { Comparison::Different(change) };
         }
         let os = prior.os != now.os && !prior.os.is_empty() && !now.os.is_empty();
         let family = prior.family != now.family || prior.kind != now.kind;
@@ -430,7 +432,8 @@ mod tests {
             different(true, false, false)
         );
         assert_eq!(change("", "", false, false), Comparison::Same);
-        assert_eq!(change(FIREFOX, "contype", false, false), Comparison::Unknown);
+        assert_eq!(change(FIREFOX, "contype", true, false), Comparison::Unknown);
+        assert_eq!(change(FIREFOX, "contype", false, false), different(false, true, false));
     }
 
     proptest! {

@@ -199,6 +199,7 @@ pub(crate) fn flow() -> FlowInfo {
         initiator: end([10, 0, 0, 10], 40000),
         responder: end([198, 51, 100, 80], 80),
         mac: None,
+        initiator_ttl: Some(64),
         opened: Stamp::default(),
         midstream: false,
         two_sided: true,

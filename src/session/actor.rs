@@ -37,7 +37,7 @@ fn compare_address(
     };
     // Two devices on one segment, each with a MAC of its own: no reason can make them one client.
     let two_devices = devices.is_some_and(|(x, y)| x != y);
-    let one_device = devices.is_some_and(|(x, y)| x == y);
+    let one_device = prior.direct && now.direct && devices.is_some_and(|(x, y)| x == y);
     match (a, b) {
         (IpAddr::V6(_), IpAddr::V6(_)) if same_network(a, b) && !two_devices => {
             Comparison::SameBecause(AddressReason::SameIpv6Network)

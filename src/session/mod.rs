@@ -15,6 +15,7 @@ pub mod session;
 pub mod sighting;
 pub mod suspects;
 pub mod table;
+pub mod turns;
 
 use std::time::Duration;
 

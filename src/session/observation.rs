@@ -60,6 +60,20 @@ pub struct BindingView {
     pub rejected: u64,
 }
 
+impl BindingView {
+    /// The best that the server made of any of its requests.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        if self.accepted > 0 {
+            Outcome::Accepted
+        } else if self.rejected > 0 && self.rejected >= self.requests {
+            Outcome::Rejected
+        } else {
+            Outcome::Unknown
+        }
+    }
+}
+
 /// Two actors taking turns on one token: A→B→A→B.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interleaving {

@@ -47,6 +47,13 @@ impl Pending {
 
     /// The reply to a request has come: whatever waits for it, each with whether it has been judged without.
     pub fn answered(&mut self, id: RequestId) -> Vec<(Observation, bool)> {
+        // Answered requests leave their place in the queues; too many of them are swept out.
+        let most = 2 * self.waiting.len() + 1024;
+        for queue in [&mut self.deadlines, &mut self.expiries] {
+            if queue.len() > most {
+                queue.retain(|(_, id)| self.waiting.contains_key(id));
+            }
+        }
         self.waiting.remove(&id).into_iter().flatten().map(|w| (w.observation, w.judged)).collect()
     }
 
@@ -72,9 +79,11 @@ impl Pending {
 
     /// Makes room: the request that has waited longest is judged now and forgotten.
     pub fn shed(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
-        if let Some((_, id)) = self.expiries.pop_front().or_else(|| self.deadlines.pop_front()) {
+        while let Some((_, id)) = self.expiries.pop_front().or_else(|| self.deadlines.pop_front()) {
             self.judge(id, now, out);
-            self.waiting.remove(&id);
+            if self.waiting.remove(&id).is_some() {
+                return;
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::observation::{BindingView, Interleaving, SessionView};
+use super::turns::Turns;
 use super::{SessionConfig, actor, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
 use crate::base::time::Timestamp;
@@ -88,18 +89,6 @@ impl Binding {
         prior.compare(&self.client, neighbours, false)
     }
 
-    /// The best that the server made of any of its requests.
-    #[must_use]
-    pub const fn outcome(&self) -> Outcome {
-        if self.accepted > 0 {
-            Outcome::Accepted
-        } else if self.only_rejected() {
-            Outcome::Rejected
-        } else {
-            Outcome::Unknown
-        }
-    }
-
     fn compare(&self, now: &ClientIdentity, neighbours: &Neighbours, upgrade_left: bool) -> IdentityDiff {
         if now.address.is_some_and(|a| self.other_addresses.contains(&a)) {
             let known = ClientIdentity { address: now.address, ..self.client.clone() };
@@ -123,7 +112,10 @@ impl Binding {
             }
             self.other_addresses.push(address);
         }
-        self.client.frame_mac = now.frame_mac.or(self.client.frame_mac);
+        if now.frame_mac.is_some() {
+            self.client.frame_mac = now.frame_mac;
+            self.client.direct = now.direct;
+        }
         if let Some(agent) = now.user_agent.as_ref().filter(|agent| agent.kind != Kind::Helper) {
             self.client.user_agent = Some(Arc::clone(agent));
         }
@@ -132,14 +124,6 @@ impl Binding {
     const fn only_rejected(&self) -> bool {
         self.rejected > 0 && self.rejected >= self.requests
     }
-}
-
-/// A run of requests by one actor, uninterrupted by another.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Turn {
-    actor: Digest16,
-    started: Timestamp,
-    ended: Timestamp,
 }
 
 /// One session; it can be serialised, so that a restart forgets nothing.
@@ -173,8 +157,8 @@ pub struct Session {
     period: Timestamp,
     /// The actors, the owner first.
     bindings: Vec<Binding>,
-    /// The last four turns, oldest first.
-    turns: SmallVec<[Turn; 4]>,
+    /// Who used it in which order.
+    turns: Turns,
 }
 
 /// What a presentation meant for a session.
@@ -210,7 +194,7 @@ impl Session {
             upgraded: false,
             period: at,
             bindings: vec![Binding::new(actor_id(key, id, client), client.clone(), at)],
-            turns: SmallVec::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -225,6 +209,8 @@ impl Session {
     pub fn bytes(&self) -> u64 {
         let parts = size_of::<Self>()
             + self.bindings.capacity() * size_of::<Binding>()
+            + self.turns.heap_bytes()
+            + self.home_host.len()
             + if self.aliases.spilled() { self.aliases.capacity() * size_of::<TokenRef>() } else { 0 };
         parts as u64
     }
@@ -355,8 +341,8 @@ impl Session {
         (self.bindings.len() - 1, full)
     }
 
-    /// Notes whose turn it is. Returns whether a new turn began; marks the suspect when the last
-    /// four turns are A, B, A, B within the allowed gaps.
+    /// Notes whose turn it is. Returns whether a new turn began; marks the suspect of each pair that
+    /// alternates.
     fn take_turn(
         &mut self,
         index: usize,
@@ -366,23 +352,11 @@ impl Session {
         returned: &mut SmallVec<[usize; 2]>,
     ) -> bool {
         let Some(actor) = self.bindings.get(index).map(|b| b.id) else { return false };
-        if let Some(last) = self.turns.last_mut()
-            && last.actor == actor
-        {
-            last.ended = last.ended.max(at);
+        if !self.turns.note(actor, at) {
             return false;
         }
-        if self.turns.len() == 4 {
-            self.turns.remove(0);
-        }
-        self.turns.push(Turn { actor, started: at, ended: at });
-        if let [a, b, c, d] = self.turns.as_slice()
-            && a.actor == c.actor
-            && b.actor == d.actor
-            && [(a, b), (b, c), (c, d)].iter().all(|(x, y)| y.started.since(x.ended) <= config.turn_gap)
-        {
-            let (one, other) = (a.actor, b.actor);
-            let newly = self.mark_interleaved(one, other, neighbours);
+        for partner in self.turns.partners(config.turn_gap) {
+            let newly = self.mark_interleaved(partner, actor, neighbours);
             returned.extend(newly.filter(|suspect| *suspect != index));
         }
         true

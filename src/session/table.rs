@@ -1,7 +1,7 @@
 //! What does a sighting mean for its session? The one place where sessions are made, changed,
 //! judged ready and forgotten.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -412,7 +412,7 @@ impl SessionTable {
     fn tidy(&mut self) {
         let most = 2 * usize::try_from(self.counters.tracked).unwrap_or(usize::MAX) + 1024;
         // A value that was issued again after its end stands in them more than once.
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         if self.order.len() > most {
             self.order.retain(|id| self.lineage.is_session(id) && seen.insert(id));
         }

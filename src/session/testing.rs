@@ -41,6 +41,7 @@ pub(crate) fn client(address: &str, agent: &Arc<UserAgent>) -> ClientIdentity {
         address: Some(address.parse().unwrap()),
         address_from: AddressSource::Packet,
         frame_mac: None,
+        direct: true,
         user_agent: Some(Arc::clone(agent)),
     }
 }

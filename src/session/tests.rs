@@ -106,6 +106,16 @@ fn a_suspect_with_privacy_addresses_stays_one() {
 }
 
 #[test]
+fn behind_a_router_two_families_are_no_dual_stack() {
+    let agent = browser("firefox", "linux", 140);
+    let routed = |address| crate::identity::ClientIdentity { direct: false, ..with_mac(client(address, &agent), 1) };
+    let mut world = World::new();
+    world.issue(&routed("198.51.100.7"), &strong(1), None);
+    let seen = world.used(&routed("2001:db8:66::9"), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().address, Comparison::Different(AddressChange::OtherFamily));
+}
+
+#[test]
 fn two_devices_of_one_ipv6_network_are_two() {
     let agent = browser("firefox", "linux", 140);
     let mut world = World::new();

@@ -340,6 +340,9 @@ const fn ends(flow: &FlowInfo, dir: Direction) -> (Endpoint, Endpoint) {
     }
 }
 
+/// What systems begin the TTL or hop limit with.
+const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
+
 /// A view with all that the flow says of a client that sends in `dir`.
 fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgent>>, at: Stamp) -> RequestView {
     let (source, destination) = ends(flow, dir);
@@ -347,6 +350,7 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
         Direction::Forward => mac.source,
         Direction::Reverse => mac.destination,
     });
+    let direct = dir == Direction::Forward && flow.initiator_ttl.is_some_and(|ttl| INITIAL_TTLS.contains(&ttl));
     RequestView {
         id: RequestId { flow: flow.id, ordinal: u32::MAX },
         first: at,
@@ -354,7 +358,13 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
         tenant: flow.tenant,
         source,
         destination,
-        client: ClientIdentity { address: Some(source.ip), address_from: AddressSource::Packet, frame_mac, user_agent },
+        client: ClientIdentity {
+            address: Some(source.ip),
+            address_from: AddressSource::Packet,
+            frame_mac,
+            direct,
+            user_agent,
+        },
         http: None,
         midstream: flow.midstream,
         one_sided: !flow.two_sided,

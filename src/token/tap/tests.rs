@@ -86,6 +86,7 @@ impl Bench {
             initiator: end("10.0.0.10", 40_000),
             responder: end("10.0.1.20", 80),
             mac: Some(MacPair { source: MacAddr([1; 6]), destination: MacAddr([2; 6]) }),
+            initiator_ttl: Some(64),
             opened: stamp(1),
             midstream: false,
             two_sided: true,
