@@ -61,6 +61,7 @@ fn what_is_of_a_later_version_is_refused_by_name() {
     for command in ["explain", "doctor", "ctl"] {
         refused(&[command], 2, &[command, "not available in this version"]);
     }
+    refused(&["check", "--strict"], 2, &["--strict", "not available in this version"]);
     refused(&["rules", "test"], 2, &["test", "not available in this version"]);
     for format in ["ocsf", "eve", "cef"] {
         refused(&["replay", "a.pcap", "--format", format], 2, &[format, "not available in this version"]);

@@ -1,7 +1,6 @@
 //! How are frames taken from an interface? libpcap with a large ring, read in batches.
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use pcap::{Active, Capture, Device, Precision};
@@ -147,11 +146,21 @@ impl LiveCapture {
 
     /// Waits until frames are there, at most the timeout, and hands up to `batch` of them over.
     pub fn poll(&mut self, batch: usize, mut on_frame: impl FnMut(Frame<'_>)) -> Polled {
+        match self.take(batch, &mut on_frame) {
+            Polled::Idle => {}
+            taken => return taken,
+        }
+        Self::wait_for_any([&*self], self.config.timeout);
+        self.take(batch, on_frame)
+    }
+
+    /// Hands up to `batch` of the frames over that are there, and waits for none.
+    pub fn take(&mut self, batch: usize, mut on_frame: impl FnMut(Frame<'_>)) -> Polled {
         let Some(handle) = &mut self.handle else {
             return Polled::Lost(lost(&self.config, "it is not open".to_owned()));
         };
         let (link, capture, number) = (self.link, self.config.capture, &mut self.number);
-        let mut take = |packet: pcap::Packet<'_>| {
+        let take = |packet: pcap::Packet<'_>| {
             *number = number.saturating_add(1);
             on_frame(Frame {
                 at: Stamp { ts: time(packet.header), frame: FrameId { capture, number: *number } },
@@ -160,17 +169,8 @@ impl LiveCapture {
                 data: packet.data,
             });
         };
-        // The handle does not block, so a busy interface costs no wait; only an idle one is waited for.
-        let batch = batch.clamp(1, i32::MAX as usize);
-        let mut taken = handle.dispatch(Some(batch), &mut take);
-        if taken == Ok(0) {
-            match wait(handle, self.config.timeout) {
-                Ok(true) => taken = handle.dispatch(Some(batch), &mut take),
-                Ok(false) => {}
-                Err(cause) => return Polled::Lost(lost(&self.config, cause.to_string())),
-            }
-        }
-        match taken {
+        // The handle does not block.
+        match handle.dispatch(Some(batch.clamp(1, i32::MAX as usize)), take) {
             Ok(0) => Polled::Idle,
             Ok(n) => Polled::Frames(n),
             Err(cause) => {
@@ -178,6 +178,18 @@ impl LiveCapture {
                 self.handle = None;
                 Polled::Lost(lost(&self.config, plain(&cause)))
             }
+        }
+    }
+
+    /// Waits until one of `captures` has frames, a signal arrives, or `timeout` is over. Those that
+    /// are lost have none.
+    pub fn wait_for_any<'a>(captures: impl IntoIterator<Item = &'a Self>, timeout: Duration) {
+        let handles = captures.into_iter().filter_map(|capture| capture.handle.as_ref());
+        let mut ends: Vec<PollFd<'_>> = handles.map(|handle| PollFd::new(handle, PollFlags::IN)).collect();
+        match poll(&mut ends, Timespec::try_from(timeout).ok().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // Whoever waits in a loop must not spin.
+            Err(_) => std::thread::sleep(timeout),
         }
     }
 
@@ -264,16 +276,6 @@ fn why(interface: &str, cause: String, known: Vec<String>) -> LiveError {
 
 fn lost(config: &LiveConfig, cause: String) -> LiveError {
     LiveError::Lost { interface: config.interface.clone(), cause }
-}
-
-/// Waits for a frame; false when none came in time or a signal arrived.
-fn wait(handle: &Capture<Active>, timeout: Duration) -> io::Result<bool> {
-    let timeout = Timespec::try_from(timeout).ok();
-    match poll(&mut [PollFd::new(handle, PollFlags::IN)], timeout.as_ref()) {
-        Ok(ready) => Ok(ready > 0),
-        Err(rustix::io::Errno::INTR) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
 }
 
 /// With nanosecond precision the second field counts nanoseconds, whatever its name says.

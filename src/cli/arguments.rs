@@ -70,11 +70,7 @@ pub(super) enum Command {
     /// Capture from interfaces until stopped
     Run(RunArguments),
     /// Check the configuration and the rules
-    Check {
-        /// Warnings are errors
-        #[arg(long)]
-        strict: bool,
-    },
+    Check,
     /// Show the rules in use
     Rules {
         #[command(subcommand)]

@@ -51,7 +51,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Refusal> {
         Command::Demo(arguments) => demo::run(arguments, global),
         Command::Replay(arguments) => replay::run(arguments, global),
         Command::Run(arguments) => run::run(arguments, global),
-        Command::Check { .. } => rules::check(global),
+        Command::Check => rules::check(global),
         Command::Rules { command: RulesCommand::List } => rules::list(global),
         Command::Rules { command: RulesCommand::Show { id } } => rules::show(id, global),
         Command::Schema { of } => print(&schema(*of)),

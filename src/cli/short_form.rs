@@ -65,7 +65,7 @@ mod tests {
         assert_eq!(expanded("tokentrail -ieth0"), "tokentrail run -ieth0");
         assert_eq!(expanded("tokentrail -r a.pcap --alerts x"), "tokentrail replay -r a.pcap --alerts x");
         assert_eq!(expanded("tokentrail -T"), "tokentrail check");
-        assert_eq!(expanded("tokentrail -c run -T --strict"), "tokentrail check -c run --strict");
+        assert_eq!(expanded("tokentrail -c run -T --quiet"), "tokentrail check -c run --quiet");
         assert_eq!(expanded("tokentrail -q --set memory=1GiB -i eth0"), "tokentrail run -q --set memory=1GiB -i eth0");
         assert_eq!(expanded("tokentrail --read x"), "tokentrail replay --read x");
     }

@@ -64,21 +64,32 @@ pub fn read(path: &Path) -> Result<TokenKey, KeyError> {
 }
 
 /// Reads the key at `path`, or makes one there with mode 0600 when there is no such file. The flag
-/// says whether it was made.
+/// says whether it was made. A crash or a full disk leaves no half of a key there.
 ///
 /// # Errors
 /// As [`read`], or when the file cannot be made.
 pub fn read_or_create(path: &Path) -> Result<(TokenKey, bool), KeyError> {
-    let io_error = |cause| KeyError::Io { path: path.to_owned(), cause };
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let key = random()?;
-            file.write_all(key.expose()).and_then(|()| file.sync_all()).map_err(io_error)?;
-            Ok((key, true))
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok((read(path)?, false)),
-        Err(error) => Err(io_error(error)),
+    match read(path) {
+        Err(KeyError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+        found => return Ok((found?, false)),
     }
+    let key = random()?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    if let Err(cause) = create(&beside, &key).and_then(|()| fs::rename(&beside, path)) {
+        // What was begun is of no use to anybody.
+        let _never_made = fs::remove_file(&beside);
+        return Err(KeyError::Io { path: path.to_owned(), cause });
+    }
+    Ok((key, true))
+}
+
+/// Writes a new file that only its owner can read, down to the disk.
+fn create(path: &Path, key: &TokenKey) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(key.expose())?;
+    file.sync_all()
 }
 
 /// A fresh key from the system's random source.
@@ -149,5 +160,20 @@ mod tests {
         assert!(!fresh);
         assert_eq!(made.expose(), again.expose());
         assert_ne!(made.expose(), random().unwrap().expose());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_made_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token.key");
+        let missing = directory.path().join("missing/token.key");
+        let refusal = read_or_create(&missing).unwrap_err().to_string();
+        assert!(refusal.starts_with(&format!("token key {}: ", missing.display())), "{refusal}");
+        // Bytes that are no key are never replaced.
+        fs::write(&path, [7; 31]).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(matches!(read_or_create(&path), Err(KeyError::Shape { len: 31, .. })));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

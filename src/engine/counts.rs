@@ -42,6 +42,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
         ("memory_bytes", "flows", pipeline.flows().bytes()),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
+        ("panics_total", "packet", pipeline.reading().panics),
         ("panics_total", "flow", flows.quarantined),
         ("panics_total", "session", pipeline.stage().counters().panics),
     ]);

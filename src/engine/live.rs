@@ -17,10 +17,10 @@ use crate::metrics::Metrics;
 use crate::metrics::snapshot::InterfaceCounts;
 use crate::packet::Frame;
 
-/// Frames taken from an interface at once.
-const BATCH: usize = 1024;
-/// Batches taken from one interface before the next gets its turn.
-const BATCHES: usize = 64;
+/// Frames taken from one interface before the next gets its turn.
+const BATCH: usize = 128;
+/// The longest wait for frames when no interface has any.
+const WAIT: Duration = Duration::from_millis(100);
 /// How far the timers of an idle run stay behind the clock: the kernel may hold frames back so long.
 const SLACK: Duration = Duration::from_millis(200);
 /// The longest that reading goes on after the request to stop.
@@ -59,8 +59,8 @@ impl Watched {
         self.capture.interface()
     }
 
-    /// Takes what is there. Says whether frames came.
-    fn poll(&mut self, mut on_frame: impl FnMut(Frame<'_>)) -> bool {
+    /// Takes a batch of what is there, and waits for nothing. Says whether frames came.
+    fn take(&mut self, mut on_frame: impl FnMut(Frame<'_>)) -> bool {
         if let Some(lost) = &mut self.lost {
             if !lost.lapped(REOPEN_EVERY) {
                 return false;
@@ -77,25 +77,20 @@ impl Watched {
             }
         }
         let counts = &mut self.counts;
-        // A turn ends when the ring is empty, so that an idle neighbour's wait costs a busy one nothing.
-        for turn in 0..BATCHES {
-            let polled = self.capture.poll(BATCH, |frame| {
-                counts.packets += 1;
-                counts.bytes += u64::from(frame.wire_len);
-                counts.last_packet = counts.last_packet.max(Some(frame.at.ts));
-                on_frame(frame);
-            });
-            match polled {
-                Polled::Frames(BATCH..) => {}
-                Polled::Frames(_) => return true,
-                Polled::Idle => return turn > 0,
-                Polled::Lost(error) => {
-                    self.gone(&error);
-                    return turn > 0;
-                }
+        let polled = self.capture.take(BATCH, |frame| {
+            counts.packets += 1;
+            counts.bytes += u64::from(frame.wire_len);
+            counts.last_packet = counts.last_packet.max(Some(frame.at.ts));
+            on_frame(frame);
+        });
+        match polled {
+            Polled::Frames(_) => true,
+            Polled::Idle => false,
+            Polled::Lost(error) => {
+                self.gone(&error);
+                false
             }
         }
-        true
     }
 
     fn gone(&mut self, error: &LiveError) {
@@ -121,18 +116,11 @@ pub fn watch(
         if let Some(stop) = signals.stop() {
             break stop;
         }
-        let mut busy = false;
-        for interface in interfaces.iter_mut() {
-            busy |= interface.poll(|frame| pipeline.frame(&frame, tellers));
-        }
-        let all_lost = interfaces.iter().all(|interface| interface.lost.is_some());
+        let busy = turn(interfaces, pipeline, tellers);
         ready.store(interfaces.iter().all(|interface| interface.lost.is_none()), Ordering::Relaxed);
         if !busy {
             let settled = clock::now().0.saturating_sub_unsigned(SLACK.as_nanos() as u64);
             pipeline.on_time(Timestamp(settled), tellers);
-            if all_lost {
-                std::thread::sleep(Duration::from_millis(100));
-            }
         }
         if tellers.outputs.is_dirty() {
             tellers.outputs.flush();
@@ -147,6 +135,9 @@ pub fn watch(
         complain(tellers, &mut complaints);
         if snapshots.lapped(SNAPSHOT_EVERY) {
             publish(interfaces, pipeline, tellers, metrics);
+        }
+        if !busy {
+            wait(interfaces);
         }
     };
     ready.store(false, Ordering::Relaxed);
@@ -163,14 +154,27 @@ pub fn watch(
 fn take_the_rest(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &mut Tellers<'_>) {
     let stopping = Stopwatch::start();
     while stopping.elapsed() < LAST_READING && interfaces.iter().any(|interface| interface.lost.is_none()) {
-        let mut busy = false;
-        for interface in interfaces.iter_mut().filter(|interface| interface.lost.is_none()) {
-            busy |= interface.poll(|frame| pipeline.frame(&frame, tellers));
-        }
-        if !busy && stopping.elapsed() >= SLACK {
-            break;
+        if !turn(interfaces, pipeline, tellers) {
+            if stopping.elapsed() >= SLACK {
+                break;
+            }
+            wait(interfaces);
         }
     }
+}
+
+/// Takes a batch from each interface in turn. Says whether frames came.
+fn turn(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &mut Tellers<'_>) -> bool {
+    let mut busy = false;
+    for interface in interfaces {
+        busy |= interface.take(|frame| pipeline.frame(&frame, tellers));
+    }
+    busy
+}
+
+/// Waits until any interface has frames, so that a quiet one holds up nobody.
+fn wait(interfaces: &[Watched]) {
+    LiveCapture::wait_for_any(interfaces.iter().map(|interface| &interface.capture), WAIT);
 }
 
 /// Brings the metrics to what was counted.

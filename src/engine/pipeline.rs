@@ -10,13 +10,16 @@ use super::timekeeper::Timekeeper;
 use crate::alert::Alert;
 use crate::base::time::Timestamp;
 use crate::flow::FlowTable;
-use crate::packet::{Decoded, Frame, decode};
+use crate::packet::{DecodeError, Decoded, Frame, decode};
 use crate::proto::Conversation;
 use crate::session::Sighting;
 use crate::token::{Seen, TokenTap, Transaction};
 
 /// Every connection, each with its conversation.
 pub type Flows = FlowTable<Conversation<TokenTap>>;
+
+/// How a frame is read.
+type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
 
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -58,16 +61,22 @@ impl Pipeline {
 
     /// Takes the next frame.
     pub fn frame(&mut self, frame: &Frame<'_>, audience: &mut impl Audience) {
+        self.frame_by(decode, frame, audience);
+    }
+
+    /// Takes the next frame as `decode` reads it. A panic in that loses the frame, not the run.
+    fn frame_by<'a>(&mut self, decode: Decode<'a>, frame: &Frame<'a>, audience: &mut impl Audience) {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
-        match decode(frame) {
-            Ok(Decoded::Tcp(segment)) => {
+        match panic::catch_unwind(|| decode(frame)) {
+            Ok(Ok(Decoded::Tcp(segment))) => {
                 self.guarded(|flows, tap| flows.on_segment(&segment, frame.at, tap));
                 self.pass_on(audience);
             }
-            Ok(Decoded::Fragment(_)) => self.reading.fragments += 1,
-            Ok(Decoded::NotTracked) => {}
-            Err(error) => self.reading.undecoded(error),
+            Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
+            Ok(Ok(Decoded::NotTracked)) => {}
+            Ok(Err(error)) => self.reading.undecoded(error),
+            Err(_) => self.reading.panics += 1,
         }
     }
 
@@ -143,5 +152,52 @@ impl Pipeline {
     #[must_use]
     pub const fn stage(&self) -> &Stage {
         &self.stage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::net::Endpoint;
+    use crate::base::time::{FrameId, Stamp};
+    use crate::engine::build::{self, Ground};
+    use crate::engine::config::Config;
+    use crate::packet::LinkType;
+    use crate::packet::craft::TcpFrame;
+    use crate::token::TapRules;
+
+    struct Nobody;
+
+    impl Audience for Nobody {
+        fn alert(&mut self, _: &Alert) {}
+        fn transaction(&mut self, _: &Transaction) {}
+    }
+
+    #[test]
+    fn a_panic_of_the_decoder_loses_one_frame() {
+        let rules = crate::rules::load(true, &[]).unwrap();
+        let tap = TapRules {
+            names: rules.tokens.clone(),
+            login: rules.logins.clone(),
+            agents: Arc::new(rules.agents.clone()),
+        };
+        let ground = Ground {
+            tap: Arc::new(tap),
+            settings: &rules.detectors,
+            key: &[7; 32],
+            min_severity: crate::detect::Severity::Low,
+            transactions: false,
+        };
+        let mut pipeline = build::pipeline(&Config::default(), &ground);
+        let end = |address: [u8; 4], port| Endpoint { ip: address.into(), port };
+        let data = TcpFrame::new(end([10, 0, 0, 5], 40_000), end([10, 0, 1, 20], 80)).payload(b"GET ").bytes();
+        let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { capture: 0, number: 1 } };
+        let frame = Frame { at, link: LinkType::ETHERNET, wire_len: data.len() as u32, data: &data };
+        pipeline.frame_by(|_| panic!("a mistake in a parser"), &frame, &mut Nobody);
+        pipeline.frame(&frame, &mut Nobody);
+        assert_eq!((pipeline.reading().frames, pipeline.reading().panics), (2, 1));
+        assert_eq!(pipeline.flows().counters().flows_created, 1);
     }
 }

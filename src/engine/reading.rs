@@ -18,12 +18,21 @@ pub struct Reading {
     pub undecoded: [u64; DecodeError::LAYERS.len()],
     /// Fragments of IP datagrams, which are not put together in this version.
     pub fragments: u64,
+    /// Frames lost to a panic while they were decoded (`panics_total{stage="packet"}`).
+    pub panics: u64,
 }
 
 impl Reading {
     /// Nothing was read yet.
-    pub const NOTHING: Self =
-        Self { frames: 0, bytes: 0, first: None, last: None, undecoded: [0; DecodeError::LAYERS.len()], fragments: 0 };
+    pub const NOTHING: Self = Self {
+        frames: 0,
+        bytes: 0,
+        first: None,
+        last: None,
+        undecoded: [0; DecodeError::LAYERS.len()],
+        fragments: 0,
+        panics: 0,
+    };
 
     /// Counts a frame.
     pub fn frame(&mut self, frame: &Frame<'_>) {

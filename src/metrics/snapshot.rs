@@ -62,7 +62,12 @@ pub const COUNTERS: &[Family] = &[
         "Findings that were not told.",
     ),
     by("limit", LIMITS, "limit_hits_total", "Times that a bound on hostile input was reached."),
-    by("stage", &["flow", "session"], "panics_total", "Panics caught; each lost one flow or one sighting."),
+    by(
+        "stage",
+        &["packet", "flow", "session"],
+        "panics_total",
+        "Panics caught; each lost one frame, one flow or one sighting.",
+    ),
 ];
 
 /// Names of the bounds.
