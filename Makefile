@@ -1,6 +1,6 @@
 # make demo    replay the bundled captures and explain each alert
 # make test    everything a change must pass
-# make bench   measure
+# make bench   measure a whole replay beside peers; BENCH="--scale 0.1" for a short one
 # make audit   advisories, licences and sources of every crate linked in (needs cargo-deny)
 # make deps    install the system packages that building and testing need (Debian, Ubuntu)
 # make clean   remove what was built
@@ -26,7 +26,8 @@ test: deps
 	fi
 
 bench: build-deps
-	$(CARGO) bench --locked
+	$(CARGO) build --release --locked
+	$(CARGO) bench --locked --bench replay -- $(BENCH)
 
 audit:
 	$(CARGO) deny --locked check
