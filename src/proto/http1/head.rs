@@ -10,8 +10,12 @@ use crate::proto::Header;
 /// Longest head that is read, in bytes, first line and blank line included.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
 
-/// Fields that are kept of one head.
+/// Fields of one head that are kept whatever their names. Beyond it those with longer names still
+/// are: servers read on, and a token may stand behind any number of fields.
 pub(super) const HEADER_LIMIT: usize = 256;
+
+/// Shortest name that is kept beyond [`HEADER_LIMIT`], in bytes: no field that matters has a shorter one.
+const NAME_BEYOND_LIMIT: usize = 4;
 
 /// Fields of a head; most heads need no heap.
 pub(super) type Headers<'a> = SmallVec<[Header<'a>; 32]>;
@@ -58,8 +62,8 @@ enum Previous {
     Nothing,
 }
 
-/// Splits the lines after the first line into fields, in wire order, and counts the fields beyond
-/// [`HEADER_LIMIT`], which are not kept.
+/// Splits the lines after the first line into fields, in wire order, and counts the fields that are
+/// not kept: beyond [`HEADER_LIMIT`], with a short name.
 ///
 /// Read as the most permissive servers do: LF alone ends a line, white space before the colon is
 /// no part of the name, a line that begins with white space continues the field before it
@@ -92,7 +96,7 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         });
         previous = match field {
             None => Previous::Nothing,
-            Some((name, _)) if headers.len() >= HEADER_LIMIT && !is_always_read(name) => {
+            Some((name, _)) if headers.len() >= HEADER_LIMIT && name.len() < NAME_BEYOND_LIMIT => {
                 beyond = beyond.saturating_add(1);
                 Previous::BeyondLimit
             }
@@ -103,22 +107,6 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         };
     }
     (headers, beyond)
-}
-
-/// Whether a field is read wherever it stands: what decides on a session or on where the next
-/// message begins cannot be hidden behind a crowd of others. The size of the head bounds them.
-fn is_always_read(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 8] = [
-        b"cookie",
-        b"set-cookie",
-        b"authorization",
-        b"host",
-        b"user-agent",
-        b"content-length",
-        b"transfer-encoding",
-        b"location",
-    ];
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Appends a continuation line to a value; only a value with text on two lines is copied.

@@ -263,11 +263,13 @@ fn an_endless_first_line_is_given_up_and_the_next_message_found() {
 }
 
 #[test]
-fn fields_beyond_the_limit_are_counted() {
+fn fields_beyond_the_limit_are_counted_and_hide_no_cookie() {
     let mut d = driver();
-    d.forward(format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADER_LIMIT + 5))).close();
-    assert!(matches!(&d.sink.messages[0], Seen::Request { headers, .. } if headers.len() == HEADER_LIMIT));
-    assert_eq!(d.sink.counters.header_limit_hits, 5);
+    let filler = "A: b\r\n".repeat(HEADER_LIMIT + 5);
+    d.forward(format!("GET / HTTP/1.1\r\n{filler}Cookie:\r\n s=1\r\nA: b\r\n c\r\n\r\n")).close();
+    assert!(matches!(&d.sink.messages[0], Seen::Request { headers, .. } if headers.len() == HEADER_LIMIT + 1));
+    assert_eq!(d.sink.counters.header_limit_hits, 6);
+    assert_eq!(requests(&d.sink.messages), pairs(&[("/", "s=1")]));
 }
 
 #[test]
