@@ -251,6 +251,7 @@ impl Http1 {
         let asked = match head.method {
             b"HEAD" => Asked::Head,
             b"CONNECT" => Asked::Connect,
+            _ if head.headers.iter().any(|h| h.name.eq_ignore_ascii_case(b"upgrade")) => Asked::Upgrade,
             _ => Asked::Other,
         };
         // A part of a long head asks for nothing more than its first part did.
@@ -280,7 +281,9 @@ impl Http1 {
         voice: &mut Voice<'_, S>,
     ) -> Turn {
         let status = head.status;
-        if matches!(status, 100 | 102..=199) {
+        // A switch that nobody asked for is none: text that looks like one must not end the reading.
+        let switches = status == 101 && self.pairing.next_may_upgrade();
+        if matches!(status, 100..=199) && !switches {
             // Interim: the final response is still to come (RFC 9110 §15.2).
             self.side(dir).follow(if stamps.whole { Then::Framed(Framing::NONE) } else { Then::Search });
             return Turn::None;
@@ -293,7 +296,7 @@ impl Http1 {
             self.side(dir).follow(Then::Search);
             return Turn::None;
         }
-        if status == 101 {
+        if switches {
             return Turn::Upgraded;
         }
         if asked == Asked::Connect && matches!(status, 200..=299) {

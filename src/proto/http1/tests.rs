@@ -343,6 +343,15 @@ fn an_upgrade_ends_the_reading() {
 }
 
 #[test]
+fn a_switch_that_nobody_asked_for_ends_nothing() {
+    let mut d = driver();
+    d.forward("GET / HTTP/1.1\r\n\r\n").reverse("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+    d.reverse("HTTP/1.1 204 X\r\n\r\n").forward("GET /next HTTP/1.1\r\nCookie: s=1\r\n\r\n").close();
+    assert_eq!(requests(&d.sink.messages), pairs(&[("/", ""), ("/next", "s=1")]));
+    assert_eq!(responses(&d.sink.messages), [(204, Some(0))]);
+}
+
+#[test]
 fn a_tunnel_is_a_conversation_of_its_own() {
     let connect = "CONNECT app.test:80 HTTP/1.1\r\nContent-Length: 9\r\n\r\n";
     let get = "GET /in HTTP/1.1\r\nCookie: s=1\r\n\r\n";
