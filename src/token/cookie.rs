@@ -20,17 +20,25 @@ pub fn pairs(field: &[u8]) -> impl Iterator<Item = Pair<'_>> {
     field.split(|b| *b == b';').map(<[u8]>::trim_ascii).filter(|part| !part.is_empty()).map(split_pair)
 }
 
-/// Further pairs that a server reads which takes the comma for a separator too (RFC 2965 §3.3.4;
-/// also what becomes of two fields that a proxy joined): those after the first comma of a value.
-pub fn after_commas<'a>(pair: Pair<'a>) -> impl Iterator<Item = Pair<'a>> {
-    pair.value.split(|b| *b == b',').skip(1).map(<[u8]>::trim_ascii).map(split_pair).filter(|p| !p.name.is_empty())
+/// The pairs that a server reads which takes a comma (RFC 2965 §3.3.4; also what becomes of two
+/// fields that a proxy joined) or white space (Python's `SimpleCookie`) for the end of a pair, too.
+/// None where no further pair follows or goes before: either may be part of a value.
+pub fn other_readings<'a>(pair: Pair<'a>) -> impl Iterator<Item = Pair<'a>> {
+    let ends = |b: &u8| *b == b',' || b.is_ascii_whitespace();
+    let name = pair.name.rsplit(ends).next().unwrap_or_default();
+    let mut pieces = pair.value.split(ends);
+    let value = pieces.next().unwrap_or_default();
+    let mut further = pieces.map(split_pair).filter(|p| !p.name.is_empty()).peekable();
+    let first = (name.len() < pair.name.len() || further.peek().is_some()).then_some(Pair { name, value });
+    first.into_iter().filter(|p| !p.name.is_empty()).chain(further)
 }
 
-/// The pair itself as such a server reads it: up to the first comma, where a further pair follows.
-pub fn before_comma(pair: Pair<'_>) -> Option<Pair<'_>> {
-    after_commas(pair).next()?;
-    let value = pair.value.split(|b| *b == b',').next()?.trim_ascii();
-    Some(Pair { value, ..pair })
+/// The name as PHP knows it, which turns what no variable may hold into `_`; `None` when that
+/// changes nothing.
+pub fn as_variable(name: &[u8]) -> Option<Vec<u8>> {
+    let odd = |b: &u8| matches!(b, b'.' | b' ' | b'[');
+    let plain = || name.iter().map(|b| if odd(b) { b'_' } else { *b }).collect();
+    name.iter().any(odd).then(plain)
 }
 
 fn split_pair(part: &[u8]) -> Pair<'_> {
@@ -117,13 +125,25 @@ mod tests {
     }
 
     #[test]
-    fn commas_are_a_second_reading() {
-        let first = pairs(b"a=1, b=2,c,d=3").next().unwrap();
-        let names: Vec<_> = after_commas(first).map(|p| (p.name, p.value)).collect();
-        assert_eq!(names, [(&b"b"[..], &b"2"[..]), (&b"d"[..], &b"3"[..])]);
-        assert_eq!(before_comma(first).unwrap().value, b"1");
-        // A comma may be part of a value.
-        assert!(before_comma(pairs(b"a=1,2").next().unwrap()).is_none());
+    fn commas_and_white_space_are_a_second_reading() {
+        let others = |field: &str| -> Vec<(String, String)> {
+            let first = pairs(field.as_bytes()).next().unwrap();
+            let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+            other_readings(first).map(|p| (text(p.name), text(p.value))).collect()
+        };
+        assert_eq!(others("a=1, b=2,c,d=3"), [pair("a", "1"), pair("b", "2"), pair("d", "3")]);
+        assert_eq!(others("a=1 b=2\t"), [pair("a", "1"), pair("b", "2")]);
+        assert_eq!(others("a=1,2 3"), []);
+        assert_eq!(others("x, a=1"), [pair("a", "1")]);
+        assert_eq!(others("a=1=="), []);
+        assert_eq!(others("a=\"b=c\""), []);
+    }
+
+    #[test]
+    fn names_as_variables() {
+        assert_eq!(as_variable(b"ci.session").as_deref(), Some(&b"ci_session"[..]));
+        assert_eq!(as_variable(b"laravel[session").as_deref(), Some(&b"laravel_session"[..]));
+        assert_eq!(as_variable(b"__Host-sid"), None);
     }
 
     #[test]

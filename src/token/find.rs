@@ -13,9 +13,13 @@ use super::sighting::{Carrier, TokenClass};
 use super::url::{self, Target};
 use super::value::{Canonical, base64_decode, percent_decode};
 
-/// Token cookies kept of one message; token parameters of one target, too. Pairs that are none are
-/// looked at as far as the head goes: a crowd of them hides nothing.
+/// More cookie pairs in one message, or parameters in one target, than clients send. What is beyond is
+/// read and counted: servers read it, and somebody may hide a token there. The length of a head
+/// bounds the work.
 pub(super) const PAIR_LIMIT: usize = 1024;
+
+/// Set-Cookie fields read in one message: more than a browser keeps for a site.
+const SET_COOKIE_LIMIT: usize = 256;
 
 /// Readings of one pair or of one chunked cookie whose parts are repeated.
 const REPEAT_LIMIT: usize = 8;
@@ -71,13 +75,12 @@ pub(super) struct Finder<'a, 'r, 'c> {
     found: Vec<Found<'a, 'r>>,
     pieces: Vec<Piece<'a, 'r>>,
     cookies: usize,
-    is_full: bool,
 }
 
 impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     /// For a message to or from `host` (lower case, no port).
     pub(super) fn new(names: &'r TokenNames, host: &'c str, counters: &'c mut TokenCounters) -> Self {
-        Self { names, host, counters, found: Vec::new(), pieces: Vec::new(), cookies: 0, is_full: false }
+        Self { names, host, counters, found: Vec::new(), pieces: Vec::new(), cookies: 0 }
     }
 
     /// Reads a request.
@@ -96,7 +99,11 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     pub(super) fn response(&mut self, head: &'a ResponseHead<'a>, now: Timestamp) {
         for header in head.headers {
             if header.name.eq_ignore_ascii_case(b"set-cookie") {
-                // As many as a head has fields: their number has its bound there.
+                self.cookies += 1;
+                if self.cookies > SET_COOKIE_LIMIT {
+                    self.counters.cookie_pairs_limit_hits += u64::from(self.cookies == SET_COOKIE_LIMIT + 1);
+                    continue;
+                }
                 if let Some(SetCookie { pair, secure, http_only, same_site, deletes }) =
                     cookie::set_cookie(&header.value, now)
                 {
@@ -108,7 +115,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
         }
     }
 
-    /// Cookie pairs seen in the message, those not looked at included.
+    /// Cookie pairs seen in the message, those beyond the limit included.
     pub(super) const fn cookies(&self) -> usize {
         self.cookies
     }
@@ -124,19 +131,12 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     fn cookie_field(&mut self, field: &'a [u8]) {
         for pair in cookie::pairs(field) {
             self.cookies += 1;
-            if self.found.len() + self.pieces.len() >= PAIR_LIMIT {
-                self.counters.cookie_pairs_limit_hits += u64::from(!std::mem::replace(&mut self.is_full, true));
-                continue;
-            }
+            self.counters.cookie_pairs_limit_hits += u64::from(self.cookies == PAIR_LIMIT + 1);
             self.cookie(pair, Attributes::default());
-            if pair.value.contains(&b',') {
-                if let Some(first) = cookie::before_comma(pair) {
-                    self.cookie(first, Attributes::default());
-                }
-                for further in cookie::after_commas(pair) {
-                    if let Verdict::Token(named) = self.names.cookie(further.name, self.host) {
-                        self.offer(Verdict::Token(named), further, Carrier::Cookie, Attributes::default());
-                    }
+            for other in cookie::other_readings(pair) {
+                let verdict = self.names.cookie(other.name, self.host);
+                if let Verdict::Token(_) = verdict {
+                    self.offer(verdict, other, Carrier::Cookie, Attributes::default());
                 }
             }
         }
@@ -147,6 +147,9 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
         // Some servers decode the name, too.
         if let (Verdict::Unnamed, Some(decoded)) = (&verdict, percent_decode(pair.name)) {
             verdict = self.names.cookie(decoded.expose(), self.host);
+        }
+        if let (Verdict::Unnamed, Some(variable)) = (&verdict, cookie::as_variable(pair.name)) {
+            verdict = self.names.cookie(&variable, self.host);
         }
         self.offer(verdict, pair, Carrier::Cookie, set);
     }
@@ -178,12 +181,14 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
     }
 
     fn target(&mut self, target: Target<'a>) {
-        let mut left = PAIR_LIMIT;
+        let mut parameters = 0;
         let names = self.names;
         let mut look = |finder: &mut Self, pair: Pair<'a>, carrier: Carrier| {
             if pair.name.is_empty() {
                 return;
             }
+            parameters += 1;
+            finder.counters.parameters_limit_hits += u64::from(parameters == PAIR_LIMIT + 1);
             let decoded = percent_decode(pair.name);
             let name = decoded.as_ref().map_or(pair.name, |d| d.expose());
             let verdict = match carrier {
@@ -192,10 +197,6 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             };
             // Most parameters are none; only named ones count.
             if let Verdict::Token(_) = verdict {
-                match left.checked_sub(1) {
-                    Some(rest) => left = rest,
-                    None => return finder.counters.parameters_limit_hits += 1,
-                }
                 finder.offer(verdict, pair, carrier, Attributes::default());
             }
         };
@@ -206,7 +207,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             url::matrix_pairs(target.path).for_each(|pair| look(self, pair, Carrier::Matrix));
         }
         if target.path.contains(&b'(') {
-            for (letter, value) in url::cookieless(target.path).take(PAIR_LIMIT) {
+            for (letter, value) in url::cookieless(target.path) {
                 let verdict = names.path(letter, self.host);
                 if let Verdict::Token(_) = verdict {
                     self.offer(verdict, Pair { name: b"", value }, Carrier::Path, Attributes::default());

@@ -1,7 +1,7 @@
 //! What do the messages of a flow say of tokens? Presented by requests, judged, issued and deleted
 //! by replies.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use crate::proto::{HttpVersion, Message, MessageSink, ProtoCounters, RequestHead
 
 use super::agents::UserAgents;
 use super::counters::TokenCounters;
-use super::find::{Finder, Found};
+use super::find::{Finder, Found, PAIR_LIMIT};
 use super::login::LoginRules;
 use super::mask::{self, Known};
 use super::names::TokenNames;
@@ -142,10 +142,10 @@ impl TokenTap {
         });
 
         let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
-        for token in tokens {
-            if !presented.iter().any(|p| same(p, &token)) {
-                self.sighting(&token, TokenUse::Presented, &view, complete);
-                presented.push(token);
+        for token in distinct(tokens) {
+            self.sighting(&token, TokenUse::Presented, &view, complete);
+            if presented.len() < PAIR_LIMIT {
+                presented.push(token); // of the others the reply says nothing
             }
         }
         let waiting = Waiting { view, site, presented, cookies };
@@ -399,6 +399,15 @@ fn known<'k>(found: &'k [Found<'_, '_>], tokens: &[SeenToken]) -> Vec<Known<'k>>
         }
     }
     known
+}
+
+/// Each token once, in order.
+fn distinct(mut tokens: Vec<SeenToken>) -> Vec<SeenToken> {
+    if tokens.len() > 1 {
+        let mut seen = BTreeSet::new();
+        tokens.retain(|t| seen.insert((t.token, t.carrier, t.id.clone())));
+    }
+    tokens
 }
 
 /// The same token in the same carrier by the same rule.

@@ -26,10 +26,15 @@ impl std::fmt::Debug for Wire<'_> {
 }
 
 impl<'a> Canonical<'a> {
-    /// Surrounding white space and quotes removed, percent-decoded once.
+    /// Surrounding white space and quotes removed, with the escapes between them; percent-decoded once.
     #[must_use]
     pub fn of(raw: &'a [u8]) -> Self {
         let value = unquote(raw);
+        if value.len() < raw.trim_ascii().len()
+            && let Some(plain) = unescape(value)
+        {
+            return Self::Decoded(percent_decode(plain.expose()).unwrap_or(plain));
+        }
         match percent_decode(value) {
             Some(decoded) => Self::Decoded(decoded),
             None => Self::Wire(Wire(value)),
@@ -71,6 +76,29 @@ impl<'a> Canonical<'a> {
 pub fn unquote(raw: &[u8]) -> &[u8] {
     let value = raw.trim_ascii();
     value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// Takes the escapes of a quoted string away (RFC 9110 §5.6.4), `\\ooo` in octal too as Python's
+/// cookies have it; `None` when there is none.
+fn unescape(quoted: &[u8]) -> Option<Secret<Vec<u8>>> {
+    if !quoted.contains(&b'\\') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(quoted.len());
+    let mut rest = quoted;
+    loop {
+        rest = match rest {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', tail @ ..] => {
+                out.push((a & 3) << 6 | (b & 7) << 3 | (c & 7));
+                tail
+            }
+            [b'\\', b, tail @ ..] | [b, tail @ ..] => {
+                out.push(*b);
+                tail
+            }
+            [] => return Some(Secret::new(out)),
+        };
+    }
 }
 
 /// Percent-decodes once (RFC 3986 §2.1); `None` when nothing is encoded. A `%` that begins no
@@ -146,10 +174,19 @@ mod tests {
 
     #[test]
     fn one_value_in_all_its_dresses() {
-        for raw in ["abc def/1", " \"abc def/1\" ", "abc%20def%2f1", "\"abc%20def%2F1\"", "%61bc def/1"] {
+        for raw in [
+            "abc def/1",
+            " \"abc def/1\" ",
+            "abc%20def%2f1",
+            "\"abc%20def%2F1\"",
+            "%61bc def/1",
+            "\"\\141\\bc\\040def/\\061\"",
+        ] {
             assert_eq!(Canonical::of(raw.as_bytes()).bytes(), b"abc def/1", "{raw}");
         }
         assert_eq!(Canonical::of(b"%2541").bytes(), b"%41", "decoded once only");
+        assert_eq!(Canonical::of(b"a\\141").bytes(), b"a\\141", "no escape without quotes");
+        assert_eq!(Canonical::of(b"\"a\\\"").bytes(), b"a\\", "nothing follows the last backslash");
         assert_eq!(Canonical::of(b"50%").bytes(), b"50%");
         assert_eq!(Canonical::of(b"%zz%4").bytes(), b"%zz%4");
         assert_eq!(Canonical::of(b"\"").bytes(), b"\"");

@@ -10,8 +10,12 @@ use crate::proto::Header;
 /// Longest head that is read, in bytes, first line and blank line included.
 pub(super) const HEAD_LIMIT: usize = 64 * 1024;
 
-/// Fields that are kept of one head.
+/// Fields of one head that are kept whatever their names. Beyond it those with longer names still
+/// are: servers read on, and a token may stand behind any number of fields.
 pub(super) const HEADER_LIMIT: usize = 256;
+
+/// Shortest name that is kept beyond [`HEADER_LIMIT`], in bytes: no field that matters has a shorter one.
+const NAME_BEYOND_LIMIT: usize = 4;
 
 /// Fields of a head; most heads need no heap.
 pub(super) type Headers<'a> = SmallVec<[Header<'a>; 32]>;
@@ -25,6 +29,11 @@ pub(super) struct BlankLine {
 }
 
 impl BlankLine {
+    /// In the middle of a line (`inked`), or at the beginning of one.
+    pub(super) const fn after(inked: bool) -> Self {
+        Self { inked }
+    }
+
     /// The number of bytes up to and including the blank line, if it ends in `piece`.
     /// Lines end with LF; any CR before it is ignored.
     pub(super) fn find(&mut self, piece: &[u8]) -> Option<usize> {
@@ -40,6 +49,35 @@ impl BlankLine {
         self.inked |= piece.get(from..).is_some_and(has_ink);
         None
     }
+}
+
+/// Longest text that is carried from one part of a long head into the next, in bytes, of each of: the
+/// first line, a field that tells the client or the site, the line that is cut.
+const CARRY_LIMIT: usize = 8 * 1024;
+
+/// What has to stand before the rest of a head that is longer than [`HEAD_LIMIT`], so that the rest
+/// is read as the same request: its first line, which ends before `line`, where and by whom it is
+/// asked, and the line that is cut, of which the name and the last pair are enough. `None` when the
+/// first line is too long.
+pub(super) fn carried(head: &[u8], line: usize) -> Option<Vec<u8>> {
+    let (first, block) = head.split_at_checked(line).filter(|(first, _)| first.len() <= CARRY_LIMIT)?;
+    let mut carried = first.to_vec();
+    let (lines, cut) = block.split_at_checked(memchr::memrchr(b'\n', block).map_or(0, |lf| lf.saturating_add(1)))?;
+    for name in [&b"host:"[..], b"user-agent:"] {
+        let is_it = |l: &&[u8]| l.get(..name.len()).is_some_and(|n| n.eq_ignore_ascii_case(name));
+        let field = lines.split_inclusive(|b| *b == b'\n').find(is_it);
+        carried.extend_from_slice(field.filter(|f| f.len() <= CARRY_LIMIT).unwrap_or_default());
+    }
+    if cut.len() <= CARRY_LIMIT {
+        carried.extend_from_slice(cut);
+    } else {
+        let name = memchr::memchr(b':', cut).and_then(|colon| cut.get(..=colon)).unwrap_or(b"-:");
+        let tail = memchr::memrchr(b';', cut).and_then(|semicolon| cut.get(semicolon..)).unwrap_or_default();
+        for text in [name, tail] {
+            carried.extend_from_slice(if text.len() <= CARRY_LIMIT { text } else { b"-:" });
+        }
+    }
+    Some(carried)
 }
 
 fn has_ink(line: &[u8]) -> bool {
@@ -58,8 +96,8 @@ enum Previous {
     Nothing,
 }
 
-/// Splits the lines after the first line into fields, in wire order, and counts the fields beyond
-/// [`HEADER_LIMIT`], which are not kept.
+/// Splits the lines after the first line into fields, in wire order, and counts the fields that are
+/// not kept: beyond [`HEADER_LIMIT`], with a short name.
 ///
 /// Read as the most permissive servers do: LF alone ends a line, white space before the colon is
 /// no part of the name, a line that begins with white space continues the field before it
@@ -92,7 +130,7 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         });
         previous = match field {
             None => Previous::Nothing,
-            Some((name, _)) if headers.len() >= HEADER_LIMIT && !is_always_read(name) => {
+            Some((name, _)) if headers.len() >= HEADER_LIMIT && name.len() < NAME_BEYOND_LIMIT => {
                 beyond = beyond.saturating_add(1);
                 Previous::BeyondLimit
             }
@@ -103,22 +141,6 @@ pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
         };
     }
     (headers, beyond)
-}
-
-/// Whether a field is read wherever it stands: what decides on a session or on where the next
-/// message begins cannot be hidden behind a crowd of others. The size of the head bounds them.
-fn is_always_read(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 8] = [
-        b"cookie",
-        b"set-cookie",
-        b"authorization",
-        b"host",
-        b"user-agent",
-        b"content-length",
-        b"transfer-encoding",
-        b"location",
-    ];
-    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Appends a continuation line to a value; only a value with text on two lines is copied.

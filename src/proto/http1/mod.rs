@@ -35,7 +35,7 @@ use crate::flow::{Direction, Interest};
 use crate::proto::conversation::{Voice, of};
 use crate::proto::{Message, MessageSink, RequestHead, ResponseHead};
 use framing::{Framing, of_request, of_response};
-use head::fields;
+use head::{carried, fields};
 use line::{Expect, Rigour, request_line, status_line};
 use pairing::{Asked, Pairing};
 use side::{Found, Head, Side, Then};
@@ -207,9 +207,9 @@ impl Http1 {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let (headers, beyond) = fields(block);
         voice.counters().header_limit_hits += beyond as u64;
-        if !head.whole && head.bytes.len() >= HEAD_LIMIT {
+        let too_long = !head.whole && head.bytes.len() >= HEAD_LIMIT;
+        if too_long && !head.part {
             voice.counters().head_limit_hits += 1;
-            self.pairing.doubt();
         }
         let stamps = Stamps { first: head.first, complete: at, whole: head.whole };
         if self.expect(dir) != Expect::Response
@@ -218,10 +218,18 @@ impl Http1 {
             self.client = Some(dir);
             let request =
                 RequestHead { method: line.method, target: line.target, version: line.version, headers: &headers };
-            self.on_request(dir, request, stamps, voice);
+            self.on_request(dir, request, (stamps, head.part), voice);
+            if let Some(carried) = carried(&head.bytes, head.line).filter(|_| too_long) {
+                self.side(dir).follow(Then::Rest { carried, line: head.line });
+            } else if too_long {
+                self.pairing.doubt();
+            }
             Turn::None
         } else if let Some(line) = status_line(line) {
             self.client = Some(dir.opposite());
+            if too_long {
+                self.pairing.doubt();
+            }
             self.on_response(
                 dir,
                 ResponseHead { status: line.status, version: line.version, headers: &headers },
@@ -237,30 +245,32 @@ impl Http1 {
         &mut self,
         dir: Direction,
         head: RequestHead<'_>,
-        stamps: Stamps,
+        (stamps, part): (Stamps, bool),
         voice: &mut Voice<'_, S>,
     ) {
         let asked = match head.method {
             b"HEAD" => Asked::Head,
             b"CONNECT" => Asked::Connect,
+            _ if head.headers.iter().any(|h| h.name.eq_ignore_ascii_case(b"upgrade")) => Asked::Upgrade,
             _ => Asked::Other,
         };
-        let counted = self.pairing.ask(asked);
-        let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
-        voice.counters().http1_requests += 1;
-        voice.counters().pipeline_limit_hits += u64::from(counted.beyond_limit && two_sided);
+        // A part of a long head asks for nothing more than its first part did.
+        let ordinal = if part { self.pairing.next_ordinal().wrapping_sub(1) } else { self.count(asked, voice) };
         let then = match stamps.whole {
             true => Then::Framed(of_request(asked, head.headers)),
             false => Then::Search,
         };
-        voice.say(Message::Request {
-            ordinal: counted.ordinal,
-            dir,
-            first: stamps.first,
-            complete: stamps.complete,
-            head,
-        });
+        voice.say(Message::Request { ordinal, dir, first: stamps.first, complete: stamps.complete, head });
         self.side(dir).follow(then);
+    }
+
+    /// Counts a request; which of the connection it is.
+    fn count<S: MessageSink>(&mut self, asked: Asked, voice: &mut Voice<'_, S>) -> u32 {
+        let counted = self.pairing.ask(asked);
+        let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
+        voice.counters().http1_requests += 1;
+        voice.counters().pipeline_limit_hits += u64::from(counted.beyond_limit && two_sided);
+        counted.ordinal
     }
 
     fn on_response<S: MessageSink>(
@@ -271,7 +281,9 @@ impl Http1 {
         voice: &mut Voice<'_, S>,
     ) -> Turn {
         let status = head.status;
-        if matches!(status, 100 | 102..=199) {
+        // A switch that nobody asked for is none: text that looks like one must not end the reading.
+        let switches = status == 101 && self.pairing.next_may_upgrade();
+        if matches!(status, 100..=199) && !switches {
             // Interim: the final response is still to come (RFC 9110 §15.2).
             self.side(dir).follow(if stamps.whole { Then::Framed(Framing::NONE) } else { Then::Search });
             return Turn::None;
@@ -284,7 +296,7 @@ impl Http1 {
             self.side(dir).follow(Then::Search);
             return Turn::None;
         }
-        if status == 101 {
+        if switches {
             return Turn::Upgraded;
         }
         if asked == Asked::Connect && matches!(status, 200..=299) {

@@ -10,6 +10,8 @@ pub(super) enum Asked {
     Head,
     /// CONNECT: a 2xx opens a tunnel.
     Connect,
+    /// Any other method, with an Upgrade field: a 101 ends HTTP.
+    Upgrade,
     /// Any other method.
     Other,
     /// The request was not seen, or nobody can tell which it was.
@@ -29,9 +31,10 @@ pub(super) struct Counted {
 pub(super) struct Pairing {
     next: u32,
     open: u32,
-    /// One bit per open request, the oldest lowest: it was HEAD, it was CONNECT.
+    /// One bit per open request, the oldest lowest: it was HEAD, it was CONNECT, it asked for an upgrade.
     head: u128,
     connect: u128,
+    upgrade: u128,
     /// More were open than the bits can tell apart.
     lost: bool,
     /// A message may have been missed, so the count of open requests may be too high.
@@ -66,6 +69,7 @@ impl Pairing {
             match asked {
                 Asked::Head => self.head |= bit,
                 Asked::Connect => self.connect |= bit,
+                Asked::Upgrade => self.upgrade |= bit,
                 Asked::Other | Asked::Unknown => {}
             }
         }
@@ -77,6 +81,11 @@ impl Pairing {
     pub(super) fn last_was_connect(&self) -> bool {
         let last = self.open.checked_sub(1).and_then(|n| self.connect.checked_shr(n));
         last.is_some_and(|bits| bits & 1 == 1)
+    }
+
+    /// Whether the request that is answered next asked for an upgrade.
+    pub(super) const fn next_may_upgrade(&self) -> bool {
+        self.open > 0 && !self.lost && !(self.doubt && self.open > 1) && self.upgrade & 1 == 1
     }
 
     /// A final response was read: which request it answers, and what that asked.
@@ -96,6 +105,7 @@ impl Pairing {
         self.open -= 1;
         self.head >>= 1;
         self.connect >>= 1;
+        self.upgrade >>= 1;
         let answer = if self.lost { (None, Asked::Unknown) } else { (Some(ordinal), asked) };
         if self.open == 0 {
             self.lost = false;

@@ -308,10 +308,11 @@ A: ".to_vec())]),
         driver.close();
         prop_assert!(driver.most_held <= 5 * HEAD_LIMIT, "{} bytes held", driver.most_held);
         prop_assert_eq!(driver.sink.messages.iter().filter(|m| **m == Seen::End).count(), 1);
-        let ordinals: Vec<_> = driver.sink.messages.iter().filter_map(|m| match m {
+        let mut ordinals: Vec<_> = driver.sink.messages.iter().filter_map(|m| match m {
             Seen::Request { ordinal, .. } => Some(*ordinal),
             _ => None,
         }).collect();
+        ordinals.dedup(); // the parts of a long head
         prop_assert_eq!(&ordinals, &(0..).take(ordinals.len()).collect::<Vec<u32>>());
         prop_assert!(driver.conversation.work() <= 2 * driver.shown);
     }

@@ -22,6 +22,8 @@ pub(super) struct Side {
     head: Vec<u8>,
     /// Frame of the first byte of that head.
     first: Stamp,
+    /// That head is longer than may be held, and its first part was given out.
+    part: bool,
     /// Bytes were lost since the last head: any segment may begin with a message.
     adrift: bool,
     /// Other plausible ends of the body.
@@ -58,6 +60,8 @@ pub(super) struct Head<'a> {
     pub(super) first: Stamp,
     /// The blank line was reached.
     pub(super) whole: bool,
+    /// It goes on with a head whose first part was given out before.
+    pub(super) part: bool,
 }
 
 /// What [`Side::next`] came to.
@@ -80,6 +84,9 @@ pub(super) enum Then {
     Framed(Framing),
     /// With whatever looks like a message.
     Search,
+    /// With the rest of a head that is too long to hold; `carried` goes before it, and the first line
+    /// in that ends before `line`.
+    Rest { carried: Vec<u8>, line: usize },
 }
 
 impl Side {
@@ -136,7 +143,8 @@ impl Side {
         let lines = memchr::memrchr(b'\n', &bytes)?.saturating_add(1);
         bytes.truncate(lines);
         let enough = lines > line || is_simple(bytes.get(..line).unwrap_or_default());
-        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first: self.first, whole: false })
+        let part = std::mem::take(&mut self.part);
+        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first: self.first, whole: false, part })
     }
 
     /// Whether bytes were lost on this side since its last head.
@@ -171,6 +179,12 @@ impl Side {
         let pos = self.pos.unwrap_or_default();
         match then {
             Then::Search => self.lose(),
+            Then::Rest { carried, line } => {
+                let inked = !carried.ends_with(b"\n");
+                self.state = State::Fields { line, scan: BlankLine::after(inked) };
+                self.head = carried;
+                self.part = true;
+            }
             Then::Framed(framing) => {
                 self.adrift = false;
                 if !framing.others.is_empty() {
@@ -215,6 +229,7 @@ impl Side {
     fn lose(&mut self) {
         self.state = State::Lost;
         self.head = Vec::new();
+        self.part = false;
         self.watch = None;
     }
 
@@ -360,7 +375,7 @@ impl Side {
     /// A head is found; until [`Side::follow`] says more, the next message is due.
     fn found<'a>(&mut self, bytes: Cow<'a, [u8]>, line: usize, whole: bool) -> Found<'a> {
         self.between();
-        Found::Head(Head { bytes, line, first: self.first, whole })
+        Found::Head(Head { bytes, line, first: self.first, whole, part: std::mem::take(&mut self.part) })
     }
 
     fn body<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect, mut body: Body) -> (usize, Found<'a>) {

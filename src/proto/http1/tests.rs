@@ -234,7 +234,7 @@ fn pipelining_beyond_the_limit_loses_pairing_but_no_request() {
 }
 
 #[test]
-fn a_head_beyond_the_limit_is_read_as_far_as_it_goes() {
+fn a_head_beyond_the_limit_is_read_in_parts() {
     let long = format!("GET /long HTTP/1.1\r\nCookie: s=1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_LIMIT));
     let next = "GET /next HTTP/1.1\r\nCookie: s=2\r\n\r\n";
     for step in [1, 7, 1460, HEAD_LIMIT - 1, HEAD_LIMIT, usize::MAX] {
@@ -243,9 +243,25 @@ fn a_head_beyond_the_limit_is_read_as_far_as_it_goes() {
             d.forward(c);
         });
         d.close();
-        assert_eq!(requests(&d.sink.messages), pairs(&[("/long", "s=1"), ("/next", "s=2")]), "{step}");
-        assert_eq!(d.sink.counters.head_limit_hits, 1);
+        assert_eq!(requests(&d.sink.messages), pairs(&[("/long", "s=1"), ("/long", ""), ("/next", "s=2")]), "{step}");
+        assert_eq!((d.sink.counters.head_limit_hits, d.sink.counters.http1_requests), (1, 2));
         assert!(d.most_held <= 3 * HEAD_LIMIT, "{} bytes held", d.most_held);
+    }
+    // a cookie in a later part, in fields or in one field of any length
+    for filler in
+        [format!("X: {}\r\n", "x".repeat(8000)).repeat(20) + "Cookie: ", format!("Cookie: {}", "a=1; ".repeat(40_000))]
+    {
+        let mut d = driver();
+        d.forward(format!("GET /long HTTP/1.1\r\nHost: h\r\n{filler}s=2\r\n\r\n")).reverse("HTTP/1.1 204 X\r\n\r\n");
+        d.forward("GET /next HTTP/1.1\r\n\r\n").reverse("HTTP/1.1 204 X\r\n\r\n").close();
+        let read = requests(&d.sink.messages);
+        assert!(read.iter().any(|(target, cookie)| target == "/long" && cookie.ends_with("s=2")), "{}", read.len());
+        assert_eq!(responses(&d.sink.messages), [(204, Some(0)), (204, Some(1))], "pairing is kept");
+        let hosts = d.sink.messages.iter().filter(|m| match m {
+            Seen::Request { headers, target, .. } => target == "/long" && headers.iter().any(|(n, _)| n == "Host"),
+            _ => false,
+        });
+        assert_eq!(hosts.count() + 1, read.len(), "each part says for whom");
     }
     // one byte less is a head like any other
     let filler = HEAD_LIMIT - "GET / HTTP/1.1\r\nX: \r\nCookie: s=1\r\n\r\n".len();
@@ -263,11 +279,13 @@ fn an_endless_first_line_is_given_up_and_the_next_message_found() {
 }
 
 #[test]
-fn fields_beyond_the_limit_are_counted() {
+fn fields_beyond_the_limit_are_counted_and_hide_no_cookie() {
     let mut d = driver();
-    d.forward(format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADER_LIMIT + 5))).close();
-    assert!(matches!(&d.sink.messages[0], Seen::Request { headers, .. } if headers.len() == HEADER_LIMIT));
-    assert_eq!(d.sink.counters.header_limit_hits, 5);
+    let filler = "A: b\r\n".repeat(HEADER_LIMIT + 5);
+    d.forward(format!("GET / HTTP/1.1\r\n{filler}Cookie:\r\n s=1\r\nA: b\r\n c\r\n\r\n")).close();
+    assert!(matches!(&d.sink.messages[0], Seen::Request { headers, .. } if headers.len() == HEADER_LIMIT + 1));
+    assert_eq!(d.sink.counters.header_limit_hits, 6);
+    assert_eq!(requests(&d.sink.messages), pairs(&[("/", "s=1")]));
 }
 
 #[test]
@@ -322,6 +340,15 @@ fn an_upgrade_ends_the_reading() {
     assert_eq!(responses(&d.sink.messages), [(101, Some(0))]);
     assert_eq!(d.sink.messages.iter().filter(|m| **m == Seen::End).count(), 1);
     assert_eq!(d.sink.counters.upgrades_unread, 1);
+}
+
+#[test]
+fn a_switch_that_nobody_asked_for_ends_nothing() {
+    let mut d = driver();
+    d.forward("GET / HTTP/1.1\r\n\r\n").reverse("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+    d.reverse("HTTP/1.1 204 X\r\n\r\n").forward("GET /next HTTP/1.1\r\nCookie: s=1\r\n\r\n").close();
+    assert_eq!(requests(&d.sink.messages), pairs(&[("/", ""), ("/next", "s=1")]));
+    assert_eq!(responses(&d.sink.messages), [(204, Some(0))]);
 }
 
 #[test]
