@@ -53,7 +53,7 @@ pub(super) struct Global {
     /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub(super) color: Color,
-    /// Logs to write: off, error, warn, info, debug, trace
+    /// The mildest logs to write [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", global = true, value_parser = levels())]
     pub(super) log_level: Option<LevelFilter>,
     /// Form of the logs
