@@ -13,7 +13,9 @@ TEST_PACKAGES := curl iproute2 nginx php-fpm prometheus python3 tcpdump tshark u
 .DEFAULT_GOAL := test
 
 demo: build-deps
-	$(CARGO) run --release --locked --quiet -- demo
+	@echo 'building tokentrail; the first time this takes some minutes'
+	$(CARGO) build --release --locked
+	@$(CARGO) run --release --locked --quiet -- demo
 
 test: deps
 	$(CARGO) fmt --check

@@ -73,6 +73,17 @@ impl TimeRange {
         Self { from, to, start: None }
     }
 
+    /// Whether no frame of any capture can be in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match (self.from, self.to) {
+            (Some(Bound::At(from)), Some(Bound::At(to))) => from >= to,
+            (Some(Bound::After(from)), Some(Bound::After(to))) => from >= to,
+            (_, Some(Bound::After(to))) => to.is_zero(),
+            _ => false,
+        }
+    }
+
     /// Whether a frame of this time is in it. The first call settles when the capture began.
     pub fn contains(&mut self, ts: Timestamp) -> bool {
         let start = *self.start.get_or_insert(ts);
@@ -117,5 +128,8 @@ mod tests {
         let inside: Vec<bool> = [5, 9, 10, 19, 20, 3].map(|s| range.contains(seconds(s))).to_vec();
         assert_eq!(inside, [false, false, true, true, false, false]);
         assert!(TimeRange::default().contains(Timestamp::MIN));
+        let empty = |from: &str, to: &str| TimeRange::new(from.parse().ok(), to.parse().ok()).is_empty();
+        assert!(empty("+8s", "+5s") && empty("9", "9") && empty("", "+0s"));
+        assert!(!empty("+5s", "+8s") && !empty("9", "+1s") && !empty("", ""));
     }
 }

@@ -53,7 +53,7 @@ pub(super) struct Global {
     /// Colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub(super) color: Color,
-    /// Logs to write: off, error, warn, info, debug, trace
+    /// The mildest logs to write [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", global = true, value_parser = levels())]
     pub(super) log_level: Option<LevelFilter>,
     /// Form of the logs
@@ -70,7 +70,11 @@ pub(super) enum Command {
     /// Capture from interfaces until stopped
     Run(RunArguments),
     /// Check the configuration and the rules
-    Check,
+    Check {
+        /// Warnings are errors
+        #[arg(long)]
+        strict: bool,
+    },
     /// Show the rules in use
     Rules {
         #[command(subcommand)]

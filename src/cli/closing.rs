@@ -5,8 +5,9 @@ use std::fmt::Write;
 use crate::alert::Summary;
 use crate::detect::Severity;
 
-/// The closing lines; `min_severity` is the mildest severity that was written.
-pub(super) fn lines(told: &Summary, min_severity: Severity) -> String {
+/// The closing lines; `left_out` packets were not chosen, and `min_severity` is the mildest severity
+/// that was written.
+pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> String {
     let mut text = String::new();
     let mut row = |label: &str, words: String| {
         // Writing to a String cannot fail.
@@ -32,6 +33,9 @@ pub(super) fn lines(told: &Summary, min_severity: Severity) -> String {
         ),
     );
     let mut unseen = Vec::new();
+    if left_out > 0 {
+        unseen.push(format!("{} outside the filter or the times", counted(left_out, "packet")));
+    }
     if told.opaque_connections > 0 {
         let share = told.opaque_connections.saturating_mul(100).checked_div(told.flows).unwrap_or_default();
         unseen.push(format!("{} encrypted, unread ({share} %)", counted(told.opaque_connections, "connection")));
@@ -107,15 +111,15 @@ mod tests {
         let expected = "read    a.pcap: 12,345 packets, 3.00 MiB\n        \
                         2023-11-14T22:13:20.000Z to 2023-11-14T22:14:50.000Z, 90 s\n        \
                         8 TCP connections, 1 HTTP request, 2 replies, 40 token sightings, 3 sessions\n\
-                        unseen  2 connections encrypted, unread (25 %), 1 gap, 4 IP fragments not put together, \
+                        unseen  7 packets outside the filter or the times, 2 connections encrypted, unread (25 %), 1 gap, 4 IP fragments not put together, \
                         1 packet with a broken ip header, limit http_head reached 2 times, 1 file not to the end: a.pcap\n\
                         found   alerts: 1 critical, 5 informational (not written)\n";
-        assert_eq!(lines(&told, Severity::Low), expected);
+        assert_eq!(lines(&told, 7, Severity::Low), expected);
     }
 
     #[test]
     fn nothing_is_said_as_such() {
-        let text = lines(&Summary { captures: vec!["a".into(), "b".into()], ..Summary::default() }, Severity::Low);
+        let text = lines(&Summary { captures: vec!["a".into(), "b".into()], ..Summary::default() }, 0, Severity::Low);
         assert!(text.starts_with("read    2 captures: 0 packets, 0 B\n"), "{text}");
         assert!(text.ends_with("unseen  nothing\nfound   no alerts\n"), "{text}");
     }

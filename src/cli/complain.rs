@@ -1,22 +1,15 @@
 //! How is a mistake told? One line on standard error that says what and how to go on.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Exit;
 
 /// Flags whose names are settled and which this version does not have.
-const LATER_FLAGS: &[&str] = &[
-    "--keylog",
-    "--trusted-proxy",
-    "--nat",
-    "--evidence",
-    "--report",
-    "--web.enable-lifecycle",
-    "--coverage",
-    "--strict",
-];
+const LATER_FLAGS: &[&str] =
+    &["--keylog", "--trusted-proxy", "--nat", "--evidence", "--report", "--web.enable-lifecycle", "--coverage"];
 
 /// Commands whose names are settled and which this version does not have.
 const LATER_COMMANDS: &[&str] = &["explain", "doctor", "ctl", "test", "fields"];
@@ -73,6 +66,9 @@ fn in_one_line(error: &clap::Error) -> String {
     let said = said.strip_prefix("error: ").unwrap_or(&said);
     let near = context(ContextKind::SuggestedArg).or_else(|| context(ContextKind::SuggestedSubcommand));
     let near = near.or_else(|| context(ContextKind::SuggestedValue));
+    if let Some(file) = command.filter(|word| near.is_none() && Path::new(word).exists()) {
+        return format!("{said}; did you mean `tokentrail replay {file}`? See --help");
+    }
     match near {
         Some(near) => format!("{said}; did you mean `{near}`? See --help"),
         None => format!("{said}; see --help"),
@@ -118,6 +114,7 @@ mod tests {
             "unexpected argument '--alert' found; did you mean `--alerts`? See --help"
         );
         assert_eq!(refusal("tokentrail repaly"), "unrecognized subcommand 'repaly'; did you mean `replay`? See --help");
+        assert!(refusal("tokentrail Cargo.toml").contains("did you mean `tokentrail replay Cargo.toml`?"));
         assert!(refusal("tokentrail replay").starts_with("the following required arguments were not provided: "));
         for line in [
             "tokentrail replay --fail-on bad x",

@@ -95,7 +95,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
         }
         if format == Format::Text {
             let told = counts::summary(&mut pipeline, sensor.captures.clone(), Vec::new());
-            page += &closing::lines(&told, min_severity);
+            page += &closing::lines(&told, 0, min_severity);
             page.push('\n');
         }
         print(&page)?;

@@ -8,6 +8,7 @@ mod complain;
 mod demo;
 mod exit;
 mod logging;
+mod manual;
 mod refusal;
 mod replay;
 mod rules;
@@ -51,7 +52,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Refusal> {
         Command::Demo(arguments) => demo::run(arguments, global),
         Command::Replay(arguments) => replay::run(arguments, global),
         Command::Run(arguments) => run::run(arguments, global),
-        Command::Check => rules::check(global),
+        Command::Check { strict } => rules::check(*strict, global),
         Command::Rules { command: RulesCommand::List } => rules::list(global),
         Command::Rules { command: RulesCommand::Show { id } } => rules::show(id, global),
         Command::Schema { of } => print(&schema(*of)),
@@ -62,7 +63,7 @@ fn run(command: &Command, global: &Global) -> Result<Exit, Refusal> {
         }
         Command::Man => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page).or_exit(Exit::Failed)?;
+            manual::render(Arguments::command(), &mut page).or_exit(Exit::Failed)?;
             print(&String::from_utf8_lossy(&page))
         }
     }

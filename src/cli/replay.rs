@@ -9,7 +9,7 @@ use super::setup::{self, Setup};
 use super::{Exit, closing, complain};
 use crate::alert::Summary;
 use crate::capture::inputs::{expand, split_arguments};
-use crate::capture::{CaptureError, Filter, History, InputError, Selected, TimeRange};
+use crate::capture::{CaptureError, Filter, FilterError, History, InputError, Selected, TimeRange};
 use crate::detect::Severity;
 use crate::engine::progress::ProgressLine;
 use crate::engine::replay::{Tellers, replay};
@@ -20,7 +20,12 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     let setup = Setup::read(global)?;
     let key = setup::replay_key(&arguments.results)?;
     let (inputs, filter) = inputs_and_filter(arguments);
-    let filter = filter.map(|words| Filter::new(&words)).transpose().or_exit(Exit::Usage)?;
+    let filter = filter.map(|words| Filter::new(&words).map_err(|error| no_filter(&words, &error))).transpose()?;
+    let range = TimeRange::new(arguments.from, arguments.to);
+    if range.is_empty() {
+        return Err(Refusal::new(Exit::Usage, "--to is not after --from: no frame is between them"));
+    }
+    setup.warn();
     let inputs = expand(&inputs).map_err(|error| {
         let exit = match error {
             InputError::Url { .. } | InputError::StdinTwice | InputError::Pattern { .. } => Exit::Usage,
@@ -31,7 +36,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     let history = History::open(inputs);
     let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
     let total = history.progress().total;
-    let mut source = Selected::new(history, filter, TimeRange::new(arguments.from, arguments.to));
+    let mut source = Selected::new(history, filter, range);
 
     let mut outputs = setup.outputs(&arguments.results, global, false)?;
     let sensor = build::sensor(captures.clone());
@@ -59,7 +64,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         exit = exit.or(Exit::Input);
     }
     if !global.quiet && (told.frames > 0 || replayed.unread.is_empty()) {
-        complain::block(&closing::lines(&told, min_severity));
+        complain::block(&closing::lines(&told, source.passed_over(), min_severity));
     }
     if replayed.interrupted {
         complain::line("interrupted: what was read until then is reported");
@@ -69,6 +74,13 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         exit = exit.or(Exit::Alerts);
     }
     Ok(exit)
+}
+
+/// What is wrong with a filter; its first word may have been meant as an input.
+fn no_filter(words: &str, error: &FilterError) -> Refusal {
+    let first = words.split(' ').next().unwrap_or_default();
+    let path = first.contains('/').then(|| format!("; if `{first}` is meant as an input: there is no such file"));
+    Refusal::new(Exit::Usage, format_args!("{error}{}", path.unwrap_or_default()))
 }
 
 /// Whether an alert is at or above the threshold.

@@ -1,30 +1,53 @@
 //! Which rules and which configuration are in force? `check`, `rules list` and `rules show`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::arguments::Global;
-use super::refusal::Refusal;
+use super::refusal::{OrExit, Refusal};
 use super::setup::Setup;
-use super::{Exit, print};
-use crate::rules::KINDS;
+use super::{Exit, complain, print};
+use crate::capture::Filter;
+use crate::rules::{self, Entry, KINDS};
 
-/// Says that everything can be used, or why not.
-pub(super) fn check(global: &Global) -> Result<Exit, Refusal> {
+/// Says that everything can be used, or why not, and which entries each file of the operator has.
+pub(super) fn check(strict: bool, global: &Global) -> Result<Exit, Refusal> {
     let setup = Setup::read(global)?;
+    for filter in setup.config.interfaces.iter().filter_map(|interface| interface.filter.as_deref()) {
+        Filter::new(filter).or_exit(Exit::Invalid)?;
+    }
+    if strict && !setup.rules.warnings.is_empty() {
+        return Err(Refusal { exit: Exit::Invalid, reasons: setup.rules.warnings });
+    }
+    setup.rules.warnings.iter().for_each(|warning| complain::line(&format!("warning: {warning}")));
+    if global.quiet {
+        return Ok(Exit::Ok);
+    }
     let counts: Vec<String> = KINDS.iter().map(|kind| format!("{} {kind}", setup.rules.count(kind))).collect();
     let file = crate::config::path(global.config.clone());
     let configuration = file.map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
-    print(&format!("configuration: {configuration}: ok\nrules: {}: ok\n", counts.join(", ")))
+    let mut text = format!("configuration: {configuration}: ok\nrules: {}: ok\n", counts.join(", "));
+    let mut own: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for entry in setup.rules.entries.iter().filter(|entry| !rules::is_builtin(&entry.source)) {
+        let instead = entry.instead_of.as_ref().map(|file| format!(" (instead of that in {file})"));
+        own.entry(&entry.source).or_default().push(format!("{}{}", entry.id, instead.unwrap_or_default()));
+    }
+    for (file, ids) in own {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "rules of {file}: {}", ids.join(", "));
+    }
+    print(&text)
 }
 
-/// One line per rule: kind, id, file.
+/// One line per rule: kind, id, file, and what it is about.
 pub(super) fn list(global: &Global) -> Result<Exit, Refusal> {
     let setup = Setup::read(global)?;
-    let width = setup.rules.entries.iter().map(|entry| entry.id.len()).max().unwrap_or_default();
+    let width = |of: fn(&Entry) -> &str| setup.rules.entries.iter().map(|entry| of(entry).len()).max();
+    let (ids, files) = (width(|e| &e.id).unwrap_or_default(), width(|e| &e.source).unwrap_or_default());
     let mut text = String::new();
     for entry in &setup.rules.entries {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<9} {:<width$}  {}", entry.kind, entry.id, entry.source);
+        let line = format!("{:<9} {:<ids$}  {:<files$}  {}", entry.kind, entry.id, entry.source, entry.gist());
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     print(&text)
 }

@@ -27,9 +27,13 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     }
     if setup.config.interfaces.is_empty() {
         let known = interfaces().join(", ");
-        let message = format!("no interface to capture from: give -i IFACE or capture.interfaces; there are: {known}");
+        let meant = arguments.words.first().filter(|word| interfaces().contains(word));
+        let meant = meant.map(|word| format!("; did you mean `-i {word}`?")).unwrap_or_default();
+        let message =
+            format!("no interface to capture from: give -i IFACE or capture.interfaces; there are: {known}{meant}");
         return Err(Refusal::new(Exit::Usage, message));
     }
+    setup.warn();
     let words: Vec<&str> = arguments.words.iter().chain(&arguments.filter).map(String::as_str).collect();
     let filter = (!words.is_empty()).then(|| words.join(" "));
     if let Some(address) = arguments.listen {
@@ -62,7 +66,7 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     outputs.flush();
     let exit = setup::output_trouble(&mut outputs);
     if !global.quiet {
-        complain::block(&closing::lines(&told, min_severity));
+        complain::block(&closing::lines(&told, 0, min_severity));
     }
     Ok(match stop {
         Stop::Terminate => exit,

@@ -37,6 +37,11 @@ impl Setup {
         Ok(Self { config, rules })
     }
 
+    /// Logs what in the rules is hardly meant.
+    pub(super) fn warn(&self) {
+        self.rules.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+
     /// A pipeline that has seen nothing.
     pub(super) fn pipeline(&self, key: &TokenKey, min_severity: Severity, transactions: bool) -> Pipeline {
         let tap = TapRules {

@@ -12,7 +12,7 @@ use crate::engine::config::{Config, Format, Interface, Output, Target};
 
 /// One source of settings: a file, or one `--set`. What it does not say stays as it was.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "keys with their values, such as `memory: 1GiB`")]
 #[schemars(title = "tokentrail.yaml")]
 pub struct Layer {
     /// Where frames come from.

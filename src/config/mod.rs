@@ -54,11 +54,12 @@ pub fn path(given: Option<PathBuf>) -> Option<PathBuf> {
     given.or_else(|| std::env::var("TOKENTRAIL_CONFIG").ok().filter(|path| !path.is_empty()).map(PathBuf::from))
 }
 
-/// Whether the environment asks for no colours (no-color.org): `NO_COLOR` is set and not empty.
+/// Whether the environment asks for no colours: `NO_COLOR` is set and not empty (no-color.org), or
+/// `TERM` names a terminal that has none.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the floor that reads the environment")]
 pub fn no_color() -> bool {
-    std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty())
+    std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) || std::env::var("TERM").is_ok_and(|t| t == "dumb")
 }
 
 /// Defaults, then `file`, then each `KEY=VALUE` of `settings` in order.

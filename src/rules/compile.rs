@@ -1,5 +1,7 @@
 //! How do entries become rules? Checked, overridden by id, and compiled.
 
+use std::collections::HashSet;
+
 use super::error::{RuleError, nearest};
 use super::file::{AgentEntry, DetectorEntry, Document, LoginEntry, PlaceEntry, TokenEntry};
 use super::{Entry, RuleSet};
@@ -21,9 +23,19 @@ pub(super) struct Compiler {
 }
 
 impl Compiler {
-    /// Adds a file; its entries take the place of earlier ones of the same id.
+    /// Adds a file; its entries take the place of those of the same id in earlier files. A detector
+    /// keeps what its new entry does not say.
     pub(super) fn add(&mut self, file: &str, text: &str, layer: u16, document: Document) -> Result<(), RuleError> {
         let sources = Sources::new(file, text);
+        let tokens = document.tokens.iter().map(|entry| ("token", entry.token.as_str()));
+        let agents = document.agents.iter().map(|entry| ("agent", entry.agent.as_str()));
+        let detectors = document.detectors.iter().map(|entry| ("detector", entry.detector.as_str()));
+        let mut ids = HashSet::new();
+        for (kind, id) in tokens.chain(agents).chain(detectors) {
+            if !ids.insert((kind, id)) {
+                return Err(RuleError::twice(file, text, kind, id));
+            }
+        }
         for (index, entry) in document.tokens.into_iter().enumerate() {
             let id = entry.token.clone();
             let rule = token(entry, layer).map_err(|e| RuleError::about(file, text, &id, e))?;
@@ -44,7 +56,8 @@ impl Compiler {
         }
         for (index, entry) in document.detectors.into_iter().enumerate() {
             let name = entry.detector.clone();
-            let (position, settings) = detector(entry).map_err(|e| RuleError::about(file, text, &name, e))?;
+            let known = |position| self.detectors.iter().find(|(p, _)| *p == position).map(|(_, settings)| settings);
+            let (position, settings) = detector(entry, known).map_err(|e| RuleError::about(file, text, &name, e))?;
             self.detectors.retain(|(known, _)| *known != position);
             self.detectors.push((position, settings));
             self.note(sources.entry("detector", name, "detectors", index));
@@ -60,13 +73,15 @@ impl Compiler {
             }
             self.weights.set(signal, points);
             let text = format!("{name}: {points}\n");
-            self.note(Entry { kind: "weight", id: name, source: file.to_owned(), text });
+            self.note(Entry { kind: "weight", id: name, source: file.to_owned(), text, instead_of: None });
         }
         Ok(())
     }
 
-    fn note(&mut self, entry: Entry) {
-        self.entries.retain(|known| (known.kind, &known.id) != (entry.kind, &entry.id));
+    fn note(&mut self, mut entry: Entry) {
+        if let Some(at) = self.entries.iter().position(|known| (known.kind, &known.id) == (entry.kind, &entry.id)) {
+            entry.instead_of = Some(self.entries.remove(at).source);
+        }
         self.entries.push(entry);
     }
 
@@ -91,6 +106,7 @@ impl Compiler {
             agents: AgentRules::new(self.agents),
             detectors: Settings { detectors, weights: self.weights },
             entries: self.entries,
+            warnings: Vec::new(),
         }
     }
 }
@@ -108,7 +124,7 @@ impl<'f> Sources<'f> {
 
     fn entry(&self, kind: &'static str, id: String, list: &str, index: usize) -> Entry {
         let text = self.document.get(list).and_then(|l| l.get(index)).and_then(|e| serde_yaml::to_string(e).ok());
-        Entry { kind, id, source: self.file.to_owned(), text: text.unwrap_or_default() }
+        Entry { kind, id, source: self.file.to_owned(), text: text.unwrap_or_default(), instead_of: None }
     }
 }
 
@@ -187,8 +203,11 @@ fn agent(entry: AgentEntry) -> AgentRule {
     }
 }
 
-/// The detector's place in the catalogue, and its settings.
-fn detector(entry: DetectorEntry) -> Result<(usize, DetectorSettings), String> {
+/// The detector's place in the catalogue, and its settings; `known` gives those of an earlier entry.
+fn detector<'k>(
+    entry: DetectorEntry,
+    known: impl Fn(usize) -> Option<&'k DetectorSettings>,
+) -> Result<(usize, DetectorSettings), String> {
     let position = CATALOGUE.iter().position(|info| info.name == entry.detector);
     let (Some(position), Some(info)) = (position, position.and_then(|p| CATALOGUE.get(p))) else {
         return Err(unknown("detector", &entry.detector, CATALOGUE.iter().map(|info| info.name)));
@@ -196,12 +215,18 @@ fn detector(entry: DetectorEntry) -> Result<(usize, DetectorSettings), String> {
     if let Some(id) = entry.id.filter(|id| id != info.id) {
         return Err(format!("{} has the id `{id}`, expected {}", entry.detector, info.id));
     }
+    let known = known(position);
+    let missing = |key: &str| format!("{} has no `{key}` and overrides no earlier entry", entry.detector);
+    let classes = entry.tokens.map(|choice| choice.class.into_iter().collect());
+    let severity = entry.severity.map(Into::into);
+    let graver_classes = entry.graver.map(|choice| choice.class.into_iter().collect());
+    let tags = entry.tags.map(|tags| tags.into_iter().map(String::into_boxed_str).collect());
     let settings = DetectorSettings {
-        enabled: entry.enabled,
-        classes: entry.tokens.class.into_iter().collect(),
-        severity: entry.severity.into(),
-        graver_classes: entry.graver.class.into_iter().collect(),
-        tags: entry.tags.into_iter().map(String::into_boxed_str).collect(),
+        enabled: entry.enabled.or(known.map(|k| k.enabled)).unwrap_or(true),
+        classes: classes.or(known.map(|k| k.classes)).ok_or_else(|| missing("tokens"))?,
+        severity: severity.or(known.map(|k| k.severity)).ok_or_else(|| missing("severity"))?,
+        graver_classes: graver_classes.or(known.map(|k| k.graver_classes)).unwrap_or_default(),
+        tags: tags.or(known.map(|k| k.tags.clone())).unwrap_or_default(),
     };
     Ok((position, settings))
 }

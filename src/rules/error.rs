@@ -40,10 +40,33 @@ impl RuleError {
 
     /// A mistake about `word`, which stands somewhere in `text`: its first place there is named.
     pub(super) fn about(file: &str, text: &str, word: &str, message: impl Into<String>) -> Self {
-        let place = text.lines().enumerate().find_map(|(n, line)| Some((n + 1, line.find(word)? + 1)));
-        let (line, column) = place.unwrap_or((1, 1));
+        let (line, column) = places(text, word).next().unwrap_or((1, 1));
         Self::Wrong { file: file.to_owned(), line, column, message: message.into() }
     }
+
+    /// One file says a rule twice: the later place is named, with the line of the earlier.
+    pub(super) fn twice(file: &str, text: &str, kind: &str, id: &str) -> Self {
+        let written = format!("{kind}: {id}");
+        let mut places = places(text, &written);
+        let (first, (line, column)) = (places.next(), places.next().unwrap_or((1, 1)));
+        let first = first.map(|(line, _)| format!(", first in line {line}")).unwrap_or_default();
+        let message = format!("{kind} `{id}` is given twice in this file{first}");
+        Self::Wrong { file: file.to_owned(), line, column, message }
+    }
+}
+
+/// Lines and columns, from 1, where `word` stands as a whole word.
+fn places<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
+    let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let whole = move |line: &str, at: usize| {
+        let before = line.get(..at).and_then(|rest| rest.chars().next_back());
+        let after = line.get(at + word.len()..).and_then(|rest| rest.chars().next());
+        !before.is_some_and(inner) && !after.is_some_and(inner)
+    };
+    text.lines().enumerate().flat_map(move |(n, line)| {
+        let found = line.match_indices(word).map(|(at, _)| at).filter(move |at| whole(line, *at));
+        found.map(move |at| (n + 1, at + 1))
+    })
 }
 
 /// Adds the nearest of the words that a message lists as expected.
@@ -84,6 +107,14 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_those_of_whole_words() {
+        let text = "schema: 1\ntokens:\n  - token: a\n  - {token: a, class: x}\n  - token: a.b\n";
+        assert_eq!(places(text, "token: a").collect::<Vec<_>>(), [(3, 5), (4, 6)]);
+        let said = RuleError::twice("f.yaml", text, "token", "a").to_string();
+        assert_eq!(said, "f.yaml:4:6: token `a` is given twice in this file, first in line 3");
+    }
 
     #[test]
     fn the_nearest_word() {

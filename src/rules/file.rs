@@ -9,7 +9,7 @@ use crate::token::TokenClass;
 
 /// A whole file.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "keys with their values, such as `tokens:`")]
 pub(super) struct Document {
     pub(super) schema: Option<u32>,
     pub(super) tokens: Vec<TokenEntry>,
@@ -151,25 +151,17 @@ pub(super) struct AgentEntry {
     pub(super) contains: Vec<String>,
 }
 
-/// One detector.
+/// One detector; what it does not say is as in an earlier entry.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DetectorEntry {
     pub(super) detector: String,
     pub(super) id: Option<String>,
-    #[serde(default = "enabled")]
-    pub(super) enabled: bool,
-    #[serde(default)]
-    pub(super) tokens: ClassesEntry,
-    #[serde(default)]
-    pub(super) graver: ClassesEntry,
-    pub(super) severity: SeverityEntry,
-    #[serde(default)]
-    pub(super) tags: Vec<String>,
-}
-
-const fn enabled() -> bool {
-    true
+    pub(super) enabled: Option<bool>,
+    pub(super) tokens: Option<ClassesEntry>,
+    pub(super) graver: Option<ClassesEntry>,
+    pub(super) severity: Option<SeverityEntry>,
+    pub(super) tags: Option<Vec<String>>,
 }
 
 /// A choice of token classes.

@@ -1,11 +1,13 @@
 //! Floor 9: which rules hold? YAML files → the typed rules of the lower floors.
 //!
 //! The built-in files are part of the program; those of the operator override their entries by id.
-//! `file` is the form of a file, `compile` makes rules of it, `error` says what is wrong and where.
+//! `file` is the form of a file, `compile` makes rules of it, `error` says what is wrong and where,
+//! `gist` shows an entry in one line.
 
 mod compile;
 mod error;
 mod file;
+mod gist;
 
 use std::path::{Path, PathBuf};
 
@@ -22,6 +24,12 @@ const BUILTIN: [(&str, &str); 3] = [
     ("rules/detectors.yaml", include_str!("../../rules/detectors.yaml")),
 ];
 
+/// Whether a file of this name is part of the program.
+#[must_use]
+pub fn is_builtin(file: &str) -> bool {
+    BUILTIN.iter().any(|(name, _)| *name == file)
+}
+
 /// All rules, compiled.
 #[derive(Clone)]
 pub struct RuleSet {
@@ -35,6 +43,8 @@ pub struct RuleSet {
     pub detectors: Settings,
     /// Every entry in force, for people to read.
     pub entries: Vec<Entry>,
+    /// What is no mistake but hardly meant, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// One entry in force.
@@ -48,6 +58,8 @@ pub struct Entry {
     pub source: String,
     /// Its YAML.
     pub text: String,
+    /// The file with an entry of the same id that it overrides.
+    pub instead_of: Option<String>,
 }
 
 impl std::fmt::Debug for RuleSet {
@@ -78,9 +90,13 @@ pub fn load(builtin: bool, paths: &[PathBuf]) -> Result<RuleSet, Vec<RuleError>>
         texts.extend(BUILTIN.map(|(name, text)| (name.to_owned(), text.to_owned())));
     }
     let mut errors = Vec::new();
+    let mut warnings = Vec::new();
     for path in paths {
         match files(path) {
             Ok(files) => {
+                if files.is_empty() {
+                    warnings.push(format!("{}: no *.yaml or *.yml file in this directory", path.display()));
+                }
                 for file in files {
                     match std::fs::read_to_string(&file) {
                         Ok(text) => texts.push((file.display().to_string(), text)),
@@ -98,7 +114,7 @@ pub fn load(builtin: bool, paths: &[PathBuf]) -> Result<RuleSet, Vec<RuleError>>
             errors.push(error);
         }
     }
-    if errors.is_empty() { Ok(compiler.finish()) } else { Err(errors) }
+    if errors.is_empty() { Ok(RuleSet { warnings, ..compiler.finish() }) } else { Err(errors) }
 }
 
 fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
