@@ -8,6 +8,7 @@ use super::reading::Reading;
 use super::stage::Stage;
 use super::timekeeper::Timekeeper;
 use crate::alert::Alert;
+use crate::base::net::Tenant;
 use crate::base::time::Timestamp;
 use crate::flow::FlowTable;
 use crate::packet::{DecodeError, Decoded, Frame, decode};
@@ -70,6 +71,7 @@ impl Pipeline {
         self.on_time(frame.at.ts, audience);
         match panic::catch_unwind(|| decode(frame)) {
             Ok(Ok(Decoded::Tcp(segment))) => {
+                self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
                 self.guarded(|flows, tap| flows.on_segment(&segment, frame.at, tap));
                 self.pass_on(audience);
             }
