@@ -126,8 +126,7 @@ impl Incident {
     /// Whether one more line may be told at `now`; if so it is noted.
     pub(super) fn admits(&mut self, now: Timestamp) -> bool {
         if self.lines.len() >= RATE_LINES {
-            // A line of a time that is still to come was told when time was believed to be later.
-            if self.lines.front().is_some_and(|oldest| *oldest <= now && now.since(*oldest) < RATE_SPAN) {
+            if self.lines.front().is_some_and(|oldest| now.since(*oldest) < RATE_SPAN) {
                 return false;
             }
             self.lines.pop_front();
