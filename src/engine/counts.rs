@@ -23,6 +23,12 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
 
     values.extend(pipeline.reading().undecoded_by_layer().map(|(layer, n)| ("decode_errors_total", layer, n)));
     values.extend([
+        ("decapsulated_packets_total", "vlan", pipeline.reading().in_vlans),
+        ("capture_unread_total", "ip_fragment", pipeline.reading().fragments),
+        ("capture_unread_total", "http2", proto.http2_unread),
+        ("capture_unread_total", "upgrade", proto.upgrades_unread),
+        ("capture_unread_total", "unknown_protocol", proto.unknown_protocol),
+        ("tls_connections_total", "unknown", proto.tls_opaque),
         ("flows_active", "", flows.flows_active),
         ("flows_created_total", "", flows.flows_created),
         ("flows_evicted_total", "timeout", flows.closed(CloseReason::Timeout)),

@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use super::clock::{self, Stopwatch};
 use super::counts;
-use super::pipeline::Pipeline;
+use super::pipeline::{Audience, Pipeline};
 use super::replay::Tellers;
 use super::signals::{Signals, Stop};
+use crate::alert::Alert;
 use crate::base::time::Timestamp;
 use crate::capture::live::Statistics;
 use crate::capture::{LiveCapture, LiveError, Polled};
 use crate::metrics::Metrics;
 use crate::metrics::snapshot::InterfaceCounts;
 use crate::packet::Frame;
+use crate::token::Transaction;
 
 /// Frames taken from one interface before the next gets its turn.
 const BATCH: usize = 128;
@@ -100,6 +102,24 @@ impl Watched {
     }
 }
 
+/// Tells, and remembers until the outputs are flushed when each alert was decided.
+struct Timed<'a, 'b> {
+    tellers: &'a mut Tellers<'b>,
+    /// Capture times of the frames that decided.
+    decided: &'a mut Vec<Timestamp>,
+}
+
+impl Audience for Timed<'_, '_> {
+    fn alert(&mut self, alert: &Alert) {
+        self.decided.push(alert.observation.now);
+        self.tellers.alert(alert);
+    }
+
+    fn transaction(&mut self, transaction: &Transaction) {
+        self.tellers.transaction(transaction);
+    }
+}
+
 /// Watches until a signal asks to stop, then ends every flow and tells what waited. `ready` is set
 /// while every interface is captured from.
 pub fn watch(
@@ -112,18 +132,27 @@ pub fn watch(
 ) -> Stop {
     let mut snapshots = Stopwatch::start();
     let mut complaints = None;
+    let mut decided = Vec::new();
     let stop = loop {
         if let Some(stop) = signals.stop() {
             break stop;
         }
-        let busy = turn(interfaces, pipeline, tellers);
+        let work = Stopwatch::start();
+        let busy = turn(interfaces, pipeline, &mut Timed { tellers, decided: &mut decided });
+        if busy {
+            metrics.worked(work.elapsed());
+        }
         ready.store(interfaces.iter().all(|interface| interface.lost.is_none()), Ordering::Relaxed);
         if !busy {
             let settled = clock::now().0.saturating_sub_unsigned(SLACK.as_nanos() as u64);
-            pipeline.on_time(Timestamp(settled), tellers);
+            pipeline.on_time(Timestamp(settled), &mut Timed { tellers, decided: &mut decided });
         }
         if tellers.outputs.is_dirty() {
             tellers.outputs.flush();
+        }
+        if !decided.is_empty() {
+            let written = clock::now();
+            decided.drain(..).for_each(|at| metrics.told_after(written.since(at)));
         }
         if signals.take_reopen() {
             tellers.outputs.reopen();
@@ -164,10 +193,10 @@ fn take_the_rest(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &
 }
 
 /// Takes a batch from each interface in turn. Says whether frames came.
-fn turn(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &mut Tellers<'_>) -> bool {
+fn turn(interfaces: &mut [Watched], pipeline: &mut Pipeline, audience: &mut impl Audience) -> bool {
     let mut busy = false;
     for interface in interfaces {
-        busy |= interface.take(|frame| pipeline.frame(&frame, tellers));
+        busy |= interface.take(|frame| pipeline.frame(&frame, audience));
     }
     busy
 }

@@ -8,6 +8,7 @@ use super::reading::Reading;
 use super::stage::Stage;
 use super::timekeeper::Timekeeper;
 use crate::alert::Alert;
+use crate::base::net::Tenant;
 use crate::base::time::Timestamp;
 use crate::flow::FlowTable;
 use crate::packet::{DecodeError, Decoded, Frame, decode};
@@ -70,6 +71,7 @@ impl Pipeline {
         self.on_time(frame.at.ts, audience);
         match panic::catch_unwind(|| decode(frame)) {
             Ok(Ok(Decoded::Tcp(segment))) => {
+                self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
                 self.guarded(|flows, tap| flows.on_segment(&segment, frame.at, tap));
                 self.pass_on(audience);
             }
@@ -80,17 +82,18 @@ impl Pipeline {
         }
     }
 
-    /// Capture time has come to `now`; an idle interface tells it by the clock. Time that runs
-    /// backwards changes nothing.
+    /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
+    /// it, the timekeeper says.
     pub fn on_time(&mut self, now: Timestamp, audience: &mut impl Audience) {
-        let now = self.time.hear(now);
-        if now < self.next_tick {
+        self.time.hear(now);
+        let timers = self.time.timers();
+        if timers < self.next_tick {
             return;
         }
-        self.next_tick = now.after(TICK);
-        self.guarded(|flows, tap| flows.on_time(now, tap));
+        self.next_tick = timers.after(TICK);
+        self.guarded(|flows, tap| flows.on_time(timers, tap));
         self.pass_on(audience);
-        self.stage.on_time(now, &mut self.alerts);
+        self.stage.on_time(self.time.now(), &mut self.alerts);
         self.tell(audience);
     }
 

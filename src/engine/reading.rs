@@ -18,6 +18,8 @@ pub struct Reading {
     pub undecoded: [u64; DecodeError::LAYERS.len()],
     /// Fragments of IP datagrams, which are not put together in this version.
     pub fragments: u64,
+    /// TCP segments that came with VLAN tags.
+    pub in_vlans: u64,
     /// Frames lost to a panic while they were decoded (`panics_total{stage="packet"}`).
     pub panics: u64,
 }
@@ -31,6 +33,7 @@ impl Reading {
         last: None,
         undecoded: [0; DecodeError::LAYERS.len()],
         fragments: 0,
+        in_vlans: 0,
         panics: 0,
     };
 

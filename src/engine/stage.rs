@@ -45,7 +45,7 @@ impl Stage {
     /// Applies one sighting at the believed capture time `now`; alerts to be told are appended to
     /// `alerts`. The sighting's own time may be damaged and moves no timer.
     pub fn apply(&mut self, sighting: Sighting, now: Timestamp, alerts: &mut Vec<Alert>) {
-        self.now = self.now.max(now);
+        self.now = now;
         self.guarded(alerts, |stage| {
             stage.table.on_time(stage.now, &mut stage.observations);
             stage.table.apply(sighting, &mut stage.observations);
@@ -54,7 +54,7 @@ impl Stage {
 
     /// Capture time has come to `now`: what waited is judged, what is old is forgotten.
     pub fn on_time(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
-        self.now = self.now.max(now);
+        self.now = now;
         self.guarded(alerts, |stage| {
             stage.table.on_time(stage.now, &mut stage.observations);
             stage.detectors.on_time(stage.now, &mut stage.findings);

@@ -4,48 +4,95 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 
-/// A frame may take time forward by so much at once.
+/// A frame may take time forward by so much at once, and may lag so far behind it.
 const STRIDE: Duration = Duration::from_secs(600);
 
-/// So many frames in a row, without one that contradicts, may take it anywhere.
+/// Frames in a row whose times are no further apart agree.
+const AGREEMENT: Duration = Duration::from_secs(60);
+
+/// So many frames in a row that agree take time back; so many that are far ahead take it forward
+/// even when they do not agree.
 const WITNESSES: u32 = 16;
 
-/// Capture time as the timers may believe it: it never runs backwards, and one frame with a damaged
-/// time does not make everything expire.
+/// Capture time as it may be believed. One frame with a damaged time does not make everything expire,
+/// and a time that was too high does not stop the timers for good.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timekeeper {
     now: Option<Timestamp>,
-    /// Frames in a row that were far ahead, and the lowest of their times.
-    ahead: (u32, Timestamp),
+    /// How far the timers are ahead of `now`: by so much time was taken back.
+    lead: Duration,
+    doubted: Option<Doubted>,
+}
+
+/// Frames in a row that were far from the believed time, on one side of it.
+#[derive(Clone, Copy, Debug)]
+struct Doubted {
+    ahead: bool,
+    frames: u32,
+    last: Timestamp,
+    lowest: Timestamp,
 }
 
 impl Timekeeper {
-    /// The time believed; the lowest while none was heard.
+    /// The time believed; the lowest while none was heard. It runs back when many frames say that it
+    /// was too high.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now.unwrap_or(Timestamp::MIN)
     }
 
-    /// Hears the time of a frame, or of the clock; gives the time believed.
-    pub fn hear(&mut self, ts: Timestamp) -> Timestamp {
+    /// The same for timers: it goes on from where it was when time runs back.
+    #[must_use]
+    pub fn timers(&self) -> Timestamp {
+        self.now().after(self.lead)
+    }
+
+    /// Hears the time of a frame, or of the clock.
+    pub fn hear(&mut self, ts: Timestamp) {
         let Some(now) = self.now else {
             self.now = Some(ts);
-            return ts;
+            return;
         };
-        let believed = if ts <= now.after(STRIDE) {
-            self.ahead.0 = 0;
-            now.max(ts)
-        } else {
-            let (witnesses, lowest) = match self.ahead {
-                (0, _) => (1, ts),
-                (n, lowest) => (n + 1, lowest.min(ts)),
-            };
-            self.ahead = (witnesses % WITNESSES, lowest);
-            if witnesses == WITNESSES { lowest } else { now }
+        let ahead = ts > now;
+        let distance = apart(ts, now);
+        if distance <= STRIDE {
+            self.doubted = None;
+            self.now = Some(now.max(ts));
+            return;
+        }
+        let doubted = match self.doubted.filter(|doubted| doubted.ahead == ahead) {
+            Some(Doubted { frames, last, lowest, .. }) => {
+                let agrees = apart(ts, last) <= AGREEMENT;
+                if ahead && agrees {
+                    return self.leap(now, ts.min(last));
+                }
+                let frames = if ahead || agrees { frames + 1 } else { 1 };
+                Doubted { ahead, frames, last: ts, lowest: lowest.min(ts) }
+            }
+            None => Doubted { ahead, frames: 1, last: ts, lowest: ts },
         };
-        self.now = Some(believed);
-        believed
+        self.doubted = Some(doubted);
+        if doubted.frames >= WITNESSES {
+            match ahead {
+                true => self.leap(now, doubted.lowest),
+                false => {
+                    self.lead = self.lead.saturating_add(distance);
+                    (self.now, self.doubted) = (Some(ts), None);
+                }
+            }
+        }
     }
+
+    /// Time goes far forward. Timers follow only so far as they have not been there already.
+    fn leap(&mut self, now: Timestamp, to: Timestamp) {
+        self.lead = self.lead.saturating_sub(to.since(now));
+        (self.now, self.doubted) = (Some(to), None);
+    }
+}
+
+/// Time between two times, whichever is the earlier.
+fn apart(a: Timestamp, b: Timestamp) -> Duration {
+    a.since(b).max(b.since(a))
 }
 
 #[cfg(test)]
@@ -56,31 +103,87 @@ mod tests {
         Timestamp::from_parts(seconds, 0)
     }
 
-    #[test]
-    fn time_follows_frames_and_never_runs_back() {
-        let mut keeper = Timekeeper::default();
-        assert_eq!([100, 99, 101, 700, 0].map(|s| keeper.hear(at(s))), [100, 100, 101, 700, 700].map(at));
+    fn heard(keeper: &mut Timekeeper, seconds: i64) -> Timestamp {
+        keeper.hear(at(seconds));
+        keeper.now()
     }
 
     #[test]
-    fn a_single_leap_is_not_believed_and_many_are() {
+    fn time_follows_frames_and_a_late_frame_does_not_take_it_back() {
+        let mut keeper = Timekeeper::default();
+        let believed = [100, 99, 101, 700, 0].map(|s| heard(&mut keeper, s));
+        assert_eq!(believed, [100, 100, 101, 700, 700].map(at));
+        assert_eq!(keeper.timers(), at(700));
+    }
+
+    #[test]
+    fn a_single_leap_is_not_believed_and_one_that_the_next_frame_confirms_is() {
         let mut keeper = Timekeeper::default();
         keeper.hear(at(100));
         for _ in 0..100 {
-            assert_eq!(keeper.hear(at(i64::from(u32::MAX))), at(100));
-            assert_eq!(keeper.hear(at(100)), at(100));
+            assert_eq!(heard(&mut keeper, i64::from(u32::MAX)), at(100));
+            assert_eq!(heard(&mut keeper, 100), at(100));
         }
+        assert_eq!(heard(&mut keeper, 100_000), at(100));
+        assert_eq!(heard(&mut keeper, 100_059), at(100_000));
+        assert_eq!(heard(&mut keeper, 100_060), at(100_060));
+        assert_eq!(keeper.timers(), at(100_060));
+    }
+
+    #[test]
+    fn frames_far_apart_take_time_forward_when_they_are_many() {
+        let mut keeper = Timekeeper::default();
+        keeper.hear(at(0));
+        for n in 1..16 {
+            assert_eq!(heard(&mut keeper, n * 1000), at(0));
+        }
+        assert_eq!(heard(&mut keeper, 16_000), at(1000));
+    }
+
+    #[test]
+    fn a_first_time_that_is_years_too_high_is_taken_back_and_timers_go_on() {
+        let mut keeper = Timekeeper::default();
+        keeper.hear(at(1_000_000_000));
         for n in 0..15 {
-            assert_eq!(keeper.hear(at(100_000 + n)), at(100));
+            assert_eq!(heard(&mut keeper, 1000 + n), at(1_000_000_000));
         }
-        assert_eq!(keeper.hear(at(100_015)), at(100_000));
-        assert_eq!(keeper.hear(at(100_016)), at(100_016));
+        assert_eq!(heard(&mut keeper, 1015), at(1015));
+        assert_eq!(keeper.timers(), at(1_000_000_000));
+        assert_eq!(heard(&mut keeper, 1020), at(1020));
+        assert_eq!(keeper.timers(), at(1_000_000_005));
+    }
+
+    #[test]
+    fn frames_that_contradict_each_other_do_not_take_time_back() {
+        let mut keeper = Timekeeper::default();
+        keeper.hear(at(1_000_000));
+        for n in 0..100 {
+            assert_eq!(heard(&mut keeper, (n % 5) * 1000), at(1_000_000));
+        }
+        // Nor do those with one in time between them.
+        for n in 0..100 {
+            assert_eq!(heard(&mut keeper, if n % 15 == 0 { 1_000_000 } else { 1000 }), at(1_000_000));
+        }
+    }
+
+    #[test]
+    fn two_clocks_in_turn_do_not_run_the_timers_away() {
+        let mut keeper = Timekeeper::default();
+        for _ in 0..10 {
+            for seconds in [1_000_000, 100] {
+                (0..20).for_each(|_| keeper.hear(at(seconds)));
+                assert_eq!((keeper.now(), keeper.timers()), (at(seconds), at(1_000_000)));
+            }
+        }
     }
 
     #[test]
     fn the_ends_of_the_range_do_no_harm() {
         let mut keeper = Timekeeper::default();
-        assert_eq!(keeper.hear(Timestamp(i64::MAX)), Timestamp(i64::MAX));
-        assert_eq!(keeper.hear(Timestamp::MIN), Timestamp(i64::MAX));
+        keeper.hear(Timestamp(i64::MAX));
+        (0..16).for_each(|_| keeper.hear(Timestamp::MIN));
+        assert_eq!(keeper.now(), Timestamp::MIN);
+        (0..2).for_each(|_| keeper.hear(Timestamp(i64::MAX)));
+        assert_eq!(keeper.now(), Timestamp(i64::MAX));
     }
 }

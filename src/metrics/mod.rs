@@ -6,8 +6,11 @@ mod process;
 mod router;
 pub mod snapshot;
 
+use std::time::Duration;
+
 use prometheus::{
-    Encoder, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::base::time::Timestamp;
@@ -33,6 +36,10 @@ pub struct Layout<'a> {
     pub loaded: Timestamp,
 }
 
+/// Upper bounds of [`Metrics::told_after`] in seconds: the capture hands frames over within a tenth of
+/// a second, and a request waits some seconds for its reply.
+const DELAYS: [f64; 10] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+
 /// All metrics, with their handles.
 pub struct Metrics {
     registry: Registry,
@@ -49,6 +56,8 @@ pub struct Metrics {
     output_events: Vec<IntCounter>,
     output_errors: Vec<IntCounter>,
     output_dropped: Vec<IntCounter>,
+    detection_delay: Histogram,
+    worker_busy: Counter,
 }
 
 impl Metrics {
@@ -84,6 +93,12 @@ impl Metrics {
         let dropped = |reason| interfaces.iter().map(|name| drops.with_label_values(&[*name, reason])).collect();
         let last_packet =
             make.gauge_vec("capture_last_packet_timestamp_seconds", "Capture time of the last frame.", &["interface"])?;
+
+        let delay = HistogramOpts::from(opts(
+            "detection_delay_seconds",
+            "Time from the capture of the frame that decided to the alert being written.",
+        ));
+        let busy = CounterVec::new(opts("worker_busy_seconds_total", "Time spent on frames."), &["worker"]);
 
         let (mut counters, mut gauges) = (Vec::new(), Vec::new());
         for family in snapshot::COUNTERS {
@@ -131,6 +146,8 @@ impl Metrics {
             output_events: make.per("output_events_total", "Alerts written.", "output", &outputs)?,
             output_errors: make.per("output_errors_total", "Failed writes of an output.", "output", &outputs)?,
             output_dropped: make.per("output_dropped_total", "Alerts that an output lost.", "output", &outputs)?,
+            detection_delay: make.register(Histogram::with_opts(delay.buckets(DELAYS.to_vec())))?,
+            worker_busy: make.register(busy)?.with_label_values(&["0"]),
             registry: make.registry,
         })
     }
@@ -167,6 +184,16 @@ impl Metrics {
             advance(self.output_errors.get(at), output.errors);
             advance(self.output_dropped.get(at), output.dropped);
         }
+    }
+
+    /// An alert was written so long after the frame that decided was captured.
+    pub fn told_after(&self, delay: Duration) {
+        self.detection_delay.observe(delay.as_secs_f64());
+    }
+
+    /// The worker spent so much time on frames.
+    pub fn worked(&self, time: Duration) {
+        self.worker_busy.inc_by(time.as_secs_f64());
     }
 
     /// The text exposition format, version 0.0.4.

@@ -55,6 +55,12 @@ fn every_series_is_there_from_the_start() {
         "tokentrail_capture_packets_total{interface=\"eth1\"} 0",
         "tokentrail_capture_drops_total{interface=\"eth0\",reason=\"kernel\"} 0",
         "tokentrail_decode_errors_total{layer=\"tcp\"} 0",
+        "tokentrail_capture_unread_total{reason=\"ip_fragment\"} 0",
+        "tokentrail_decapsulated_packets_total{encapsulation=\"vlan\"} 0",
+        "tokentrail_tls_connections_total{version=\"unknown\"} 0",
+        "tokentrail_panics_total{stage=\"packet\"} 0",
+        "tokentrail_detection_delay_seconds_count 0",
+        "tokentrail_worker_busy_seconds_total{worker=\"0\"} 0",
         "tokentrail_alerts_total{detector=\"token.new_client\",severity=\"critical\"} 0",
         "tokentrail_token_sightings_total{class=\"bearer\"} 0",
         "tokentrail_output_events_total{output=\"file\"} 0",
@@ -74,6 +80,8 @@ fn snapshots_move_series_and_counters_never_go_back() {
     let metrics = metrics();
     metrics.update(&busy());
     metrics.update(&busy());
+    metrics.told_after(Duration::from_millis(75));
+    metrics.worked(Duration::from_millis(1500));
     let text = metrics.render().unwrap();
     for line in [
         "tokentrail_capture_packets_total{interface=\"eth0\"} 0",
@@ -86,6 +94,9 @@ fn snapshots_move_series_and_counters_never_go_back() {
         "tokentrail_memory_bytes{pool=\"sessions\"} 1024",
         "tokentrail_alerts_total{detector=\"token.new_client\",severity=\"critical\"} 2",
         "tokentrail_output_errors_total{output=\"file\"} 1",
+        "tokentrail_detection_delay_seconds_bucket{le=\"0.05\"} 0",
+        "tokentrail_detection_delay_seconds_bucket{le=\"0.1\"} 1",
+        "tokentrail_worker_busy_seconds_total{worker=\"0\"} 1.5",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }

@@ -118,9 +118,14 @@ impl SessionTable {
     }
 
     /// Time has passed: suspects whose reply did not come in time are judged, old sessions are
-    /// reduced or forgotten, a slice at a time. Time never runs backwards here.
+    /// reduced or forgotten, a slice at a time. When time runs back, what waited is judged.
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
-        self.now = self.now.max(now);
+        if now < self.now {
+            // The time before was wrong: nothing may wait for it to come again.
+            self.pending.drain(self.now, out);
+            self.next_sweep = now;
+        }
+        self.now = now;
         self.pending.due(self.now, self.config.late_reply, out);
         if self.now >= self.next_sweep {
             self.next_sweep = self.now.after(SWEEP_EVERY);
