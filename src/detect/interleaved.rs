@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::finding::{Detector, DetectorInfo, Finding, Severity};
-use super::score::{Score, by_outcome, points_of, score};
-use super::settings::{DetectorSettings, Settings, SeverityRule, Weights};
+use super::score::{points_of, score};
+use super::settings::{DetectorSettings, Settings, Weights};
 use crate::session::{Observation, Trigger};
 
 /// TT-1004.
@@ -37,13 +37,9 @@ impl Detector for Interleaved {
         if observation.trigger == Trigger::Issued || !self.settings.classes.contains(observation.token.class) {
             return;
         }
-        let mut scored = score(observation, &self.weights);
-        if let SeverityRule::Fixed(severity) = self.settings.severity {
-            let mut severity = by_outcome(severity, observation.subject.outcome());
-            if interleaving.address_only {
-                severity = severity.min(Severity::Medium);
-            }
-            scored = Score { points: points_of(severity), ..scored };
+        let mut scored = score(observation, &self.weights).under(self.settings.severity, observation.subject.outcome());
+        if interleaving.address_only && scored.severity() > Severity::Medium {
+            scored.points = points_of(Severity::Medium);
         }
         findings.push(Finding::of_suspect(&INTERLEAVED, &self.settings, scored, observation));
     }

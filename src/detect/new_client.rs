@@ -86,6 +86,11 @@ impl Detector for NewClient {
         }
         let Some((detector, settings, scored)) = self.claim(observation) else { return };
         if settings.enabled && settings.classes.contains(observation.token.class) {
+            let scored = match observation.diff {
+                // What is explained stays informational whatever the rules say.
+                Some(diff) if !diff.is_distinct() => scored,
+                _ => scored.under(settings.severity, observation.subject.outcome()),
+            };
             findings.push(Finding::of_suspect(detector, settings, scored, observation));
         }
     }

@@ -18,6 +18,7 @@ use super::settings::{DetectorSettings, Settings, SeverityRule};
 use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::session::{Observation, Trigger};
+use crate::token::RequestId;
 
 /// TT-2001.
 pub const PLAINTEXT: DetectorInfo =
@@ -42,6 +43,8 @@ struct Exposure {
     tokens: HashSet<TokenRef, FixedState>,
     clients: HashSet<IpAddr, FixedState>,
     requests: u64,
+    /// The request counted last: one exchange may present and issue.
+    counted: Option<RequestId>,
     told: u64,
     first: Arc<Observation>,
 }
@@ -129,6 +132,7 @@ impl Plaintext {
                 tokens: HashSet::with_hasher(hasher()),
                 clients: HashSet::with_hasher(hasher()),
                 requests: 0,
+                counted: None,
                 told: 0,
                 first: Arc::clone(observation),
             };
@@ -158,13 +162,14 @@ impl Detector for Plaintext {
         }
         let key = self.key_of(observation);
         let Some(exposure) = self.exposures.get_mut(&key) else { return };
-        exposure.requests += 1;
+        let again = exposure.counted.replace(observation.request.id) == Some(observation.request.id);
+        exposure.requests += u64::from(!again);
         if self.distinct < DISTINCT {
             self.distinct += usize::from(exposure.tokens.insert(observation.token.token));
             let client = observation.request.client.address;
             self.distinct += usize::from(client.is_some_and(|address| exposure.clients.insert(address)));
         }
-        if exposure.requests.is_power_of_two() {
+        if !again && exposure.requests.is_power_of_two() {
             self.tell(&key, findings);
         }
     }

@@ -1,7 +1,7 @@
 //! How sure are we? The sum of what differs, bounded by what is known to mislead.
 
 use super::finding::{Severity, Signal};
-use super::settings::{SignalName, Weights};
+use super::settings::{SeverityRule, SignalName, Weights};
 use crate::identity::{AddressChange, Comparison};
 use crate::session::Observation;
 use crate::token::Outcome;
@@ -30,6 +30,15 @@ impl Score {
     #[must_use]
     pub fn at_least(mut self, floor: Severity) -> Self {
         self.points = self.points.max(band_start(floor));
+        self
+    }
+
+    /// This score, or the points of the severity that the rules fix.
+    #[must_use]
+    pub fn under(mut self, rule: SeverityRule, outcome: Outcome) -> Self {
+        if let SeverityRule::Fixed(severity) = rule {
+            self.points = points_of(by_outcome(severity, outcome));
+        }
         self
     }
 

@@ -228,6 +228,32 @@ fn exposure_is_told_once_a_day_with_totals() {
 }
 
 #[test]
+fn a_severity_of_the_rules_goes_before_the_score() {
+    let mut fixed = settings();
+    for detector in &mut fixed.detectors {
+        detector.severity = SeverityRule::Fixed(Severity::High);
+    }
+    let mut judge = Judge { world: World::new(), detectors: Detectors::new(&fixed, 3) };
+    let agent = browser("safari", "ios", 18);
+    judge.world.issue(&client("198.51.100.7", &agent), &strong(1), None);
+    judge.used(&client("198.51.100.7", &agent), &strong(1), Outcome::Accepted);
+    let found = judge.used(&client("203.0.113.9", &agent), &strong(1), Outcome::Accepted);
+    assert_eq!(claims(&found), [("token.new_ip", Severity::High, 75)]);
+    let found = judge.used(&client("192.0.2.9", &agent), &strong(1), Outcome::Unknown);
+    assert_eq!(claims(&found)[0].1, Severity::Medium, "one step lower without a reply");
+}
+
+#[test]
+fn one_exchange_is_one_request_in_the_open() {
+    let mut judge = Judge::new();
+    let (request, seen) = judge.world.present(&victim(), &strong(1));
+    let mut told = judge.judged(&seen);
+    told.extend(judge.world.reissue(&request, &strong(2)).iter().flat_map(|o| judge.judged(std::slice::from_ref(o))));
+    judge.detectors.finish(&mut told);
+    assert_eq!(told.iter().map(|f| f.totals.unwrap().requests).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn invented_hosts_are_told_as_one() {
     let mut judge = Judge::new();
     let mut told = Vec::new();

@@ -38,7 +38,9 @@ impl Detector for ToolReplay {
         if !tool || observation.trigger == Trigger::Issued || !self.settings.classes.contains(observation.token.class) {
             return;
         }
-        let scored = score(observation, &self.weights).at_least(Severity::Low);
+        let scored = score(observation, &self.weights)
+            .at_least(Severity::Low)
+            .under(self.settings.severity, observation.subject.outcome());
         findings.push(Finding::of_suspect(&TOOL_REPLAY, &self.settings, scored, observation));
     }
 }

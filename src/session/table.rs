@@ -228,7 +228,7 @@ impl SessionTable {
         let Some(observation) = observation.flatten() else { return };
         if observation.diff.is_some() {
             self.suspects.note(&observation);
-            let deadline = observation.now.after(self.config.reply_wait);
+            let deadline = self.now.after(self.config.reply_wait);
             self.pending.push(observation, deadline);
             if self.pending.len() > self.config.pending {
                 self.counters.pending_limit_hits += 1;

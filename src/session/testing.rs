@@ -162,6 +162,11 @@ impl World {
         self.token(token, TokenUse::Issued(issued), &request)
     }
 
+    /// The reply to a request hands out a token.
+    pub(crate) fn reissue(&mut self, request: &Arc<RequestView>, token: &SeenToken) -> Vec<Arc<Observation>> {
+        self.token(token, TokenUse::Issued(Issued::default()), request)
+    }
+
     /// The server deletes a token that a client presented.
     pub(crate) fn delete(&mut self, of: &ClientIdentity, token: &SeenToken) {
         let request = self.request(of);
