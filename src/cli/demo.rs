@@ -88,6 +88,8 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
         if format == Format::Text {
             headline(&mut page, number + 1, story);
         }
+        // Whoever is accused comes first, then what merely travelled in the open.
+        collected.0.sort_by_key(|alert| alert.totals.is_some());
         let mut incidents = HashSet::new();
         for alert in &collected.0 {
             let news = alert.totals.is_none() && incidents.insert(alert.incident);
