@@ -201,6 +201,11 @@ pub trait Detector: Send {
     /// Time has passed (`now` is the highest capture time seen): whatever was waiting is told.
     fn on_time(&mut self, _now: Timestamp, _findings: &mut Vec<Finding>) {}
 
+    /// Times that a bound of what it remembers was reached.
+    fn limit_hits(&self) -> u64 {
+        0
+    }
+
     /// The end of the history: whatever was waiting is told.
     fn finish(&mut self, _findings: &mut Vec<Finding>) {}
 }

@@ -63,6 +63,12 @@ impl Detectors {
         }
     }
 
+    /// Times that the bounds of what they remember were reached (`limit_hits_total{limit="exposures"}`).
+    #[must_use]
+    pub fn limit_hits(&self) -> u64 {
+        self.0.iter().map(|detector| detector.limit_hits()).sum()
+    }
+
     /// The end of the history.
     pub fn finish(&mut self, findings: &mut Vec<Finding>) {
         for detector in &mut self.0 {

@@ -62,6 +62,7 @@ pub struct Plaintext {
     /// Services told apart, by token id.
     services: HashMap<Arc<str>, usize, FixedState>,
     distinct: usize,
+    limit_hits: u64,
 }
 
 impl Plaintext {
@@ -78,6 +79,7 @@ impl Plaintext {
             order: Vec::new(),
             services: HashMap::with_hasher(hasher()),
             distinct: 0,
+            limit_hits: 0,
         })
     }
 
@@ -124,6 +126,7 @@ impl Plaintext {
         let told_apart = self.services.entry(Arc::clone(&token.id)).or_default();
         if *told_apart >= SERVICES {
             key.0 = Arc::from(OTHERS);
+            self.limit_hits += 1;
         }
         if !self.exposures.contains_key(&key) {
             *told_apart += 1;
@@ -168,10 +171,16 @@ impl Detector for Plaintext {
             self.distinct += usize::from(exposure.tokens.insert(observation.token.token));
             let client = observation.request.client.address;
             self.distinct += usize::from(client.is_some_and(|address| exposure.clients.insert(address)));
+        } else {
+            self.limit_hits += 1;
         }
         if !again && exposure.requests.is_power_of_two() {
             self.tell(&key, findings);
         }
+    }
+
+    fn limit_hits(&self) -> u64 {
+        self.limit_hits
     }
 
     fn on_time(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {

@@ -267,6 +267,7 @@ fn invented_hosts_are_told_as_one() {
         .iter()
         .rfind(|f| matches!(&f.subject, Subject::Exposure { service, .. } if &**service == "other services"));
     assert_eq!(last.unwrap().totals.unwrap().requests, 3000 - 128);
+    assert_eq!(judge.detectors.limit_hits(), 3000 - 128);
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub fn summary(pipeline: &mut Pipeline, captures: Vec<Box<str>>, truncated: Vec<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 16] {
+fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 19] {
     let proto = *pipeline.tap().counters();
     let [cookie_pairs, parameters, pipelined, agents] = pipeline.tap().token_counters().limits();
     let flows = *pipeline.flows().counters();
@@ -119,6 +119,9 @@ fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 16] {
         agents,
         ("bindings", sessions.binding_limit_hits),
         ("pending_replies", sessions.pending_limit_hits),
+        ("aliases", sessions.alias_limit_hits),
+        ("suspects", sessions.suspect_limit_hits),
+        ("exposures", pipeline.stage().exposure_limit_hits()),
         ("neighbours", sessions.neighbour_limit_hits),
         ("dedup", pipeline.stage().desk().dedup_limit_hits),
         ("sessions", sessions.evicted_memory),

@@ -101,6 +101,12 @@ impl Stage {
         self.table.counters()
     }
 
+    /// Times that the bounds of the detectors' memory were reached.
+    #[must_use]
+    pub fn exposure_limit_hits(&self) -> u64 {
+        self.detectors.limit_hits()
+    }
+
     /// Counters of the desk.
     #[must_use]
     pub const fn desk(&self) -> &DeskCounters {

@@ -31,13 +31,20 @@ pub struct Suspects {
     last: HashMap<Digest16, LastRequest, FixedState>,
     order: VecDeque<Digest16>,
     limit: usize,
+    /// Suspects forgotten at the limit.
+    pub limit_hits: u64,
 }
 
 impl Suspects {
     /// Room for `limit` suspects; `seed` keys the hash.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
-        Self { last: HashMap::with_hasher(FixedState::with_seed(seed)), order: VecDeque::new(), limit: limit.max(1) }
+        Self {
+            last: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
+            limit: limit.max(1),
+            limit_hits: 0,
+        }
     }
 
     /// Remembers the request of a suspect's observation.
@@ -56,6 +63,7 @@ impl Suspects {
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.last.remove(&oldest);
+                self.limit_hits += 1;
             }
         }
     }

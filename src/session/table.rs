@@ -45,6 +45,10 @@ pub struct SessionCounters {
     pub binding_limit_hits: u64,
     /// Suspects judged early at the limit (`limit_hits_total{limit="pending_replies"}`).
     pub pending_limit_hits: u64,
+    /// Earlier values of a rotated token forgotten at the limit (`limit_hits_total{limit="aliases"}`).
+    pub alias_limit_hits: u64,
+    /// Last requests of suspects forgotten at the limit (`limit_hits_total{limit="suspects"}`).
+    pub suspect_limit_hits: u64,
     /// MAC addresses forgotten at the limit (`limit_hits_total{limit="neighbours"}`).
     pub neighbour_limit_hits: u64,
     /// Weak values presented but never issued in sight (`tokens_ignored_total{reason="weak_unissued"}`).
@@ -91,7 +95,11 @@ impl SessionTable {
     /// The counters so far.
     #[must_use]
     pub fn counters(&self) -> SessionCounters {
-        SessionCounters { neighbour_limit_hits: self.neighbours.limit_hits, ..self.counters }
+        SessionCounters {
+            neighbour_limit_hits: self.neighbours.limit_hits,
+            suspect_limit_hits: self.suspects.limit_hits,
+            ..self.counters
+        }
     }
 
     /// Applies one sighting, in frame order. What the detectors should judge is appended to `out`.
@@ -166,14 +174,11 @@ impl SessionTable {
         };
         let ts = sighting.at.ts;
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
-        let Some((before, what, after)) = self.lineage.write(id, |session| {
-            let before = session.bytes();
-            let what = session.present(client, ts, neighbours, config, key);
-            (before, what, session.bytes())
+        let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
+            session.present(client, ts, neighbours, config, key)
         }) else {
             return;
         };
-        self.counters.bytes = (self.counters.bytes + after).saturating_sub(before);
         self.counters.binding_limit_hits += u64::from(what.evicted);
         self.observe(id, sighting, &what, out);
         self.make_room();
@@ -268,7 +273,7 @@ impl SessionTable {
         let (server, ts) = (request.destination.ip, sighting.at.ts);
         let host = host(request);
         if let Some(id) = self.find(sighting) {
-            let reissue = self.lineage.write(id, |session| {
+            let reissue = change(&self.lineage, &mut self.counters, id, |session| {
                 let home = session.home.is_empty() || session.is_home(server);
                 if home && session.ended.is_none() {
                     session.issued = session.issued.or(Some(ts));
@@ -306,17 +311,18 @@ impl SessionTable {
             }
             self.counters.bytes += ENTRY_BYTES;
             let limit = self.config.aliases;
-            let dropped = self.lineage.write(parent, |session| {
+            let dropped = change(&self.lineage, &mut self.counters, parent, |session| {
                 session.aliases.push(token);
                 (session.aliases.len() > limit).then(|| session.aliases.remove(0))
             });
             if let Some(Some(oldest)) = dropped {
                 self.lineage.unalias(oldest, parent);
                 self.counters.bytes = self.counters.bytes.saturating_sub(ENTRY_BYTES);
+                self.counters.alias_limit_hits += 1;
             }
         }
         let (server, host, ts) = (sighting.request.destination.ip, host(&sighting.request), sighting.at.ts);
-        self.lineage.write(parent, |session| {
+        change(&self.lineage, &mut self.counters, parent, |session| {
             session.lineage += 1;
             session.issued = session.issued.or(Some(ts));
             session.add_home(server, host);
@@ -344,7 +350,9 @@ impl SessionTable {
             counted.push(id);
             let (client, server) = (&request.client, request.destination.ip);
             let neighbours = &self.neighbours;
-            self.lineage.write(id, |s| s.outcome(client, server, host(request), *outcome, neighbours));
+            change(&self.lineage, &mut self.counters, id, |s| {
+                s.outcome(client, server, host(request), *outcome, neighbours)
+            });
         }
         for (mut observation, judged) in self.pending.answered(request.id) {
             let sent = observation.token.token;
@@ -431,19 +439,32 @@ impl SessionTable {
     fn sweep_one(&mut self) {
         let Some(id) = self.sweep.pop_front() else { return };
         let (now, config) = (self.now, &self.config);
-        let swept = self.lineage.write(id, |session| {
-            let before = session.bytes();
+        let swept = change(&self.lineage, &mut self.counters, id, |session| {
             session.reduce(now, config.idle_timeout, config.absolute_timeout);
-            (now.since(session.last_seen) >= config.retention, before, session.bytes())
+            now.since(session.last_seen) >= config.retention
         });
-        let Some((over, before, after)) = swept else { return };
-        self.counters.bytes = (self.counters.bytes + after).saturating_sub(before);
+        let Some(over) = swept else { return };
         if over {
             self.counters.evicted_retention += u64::from(self.forget(id));
         } else {
             self.sweep.push_back(id);
         }
     }
+}
+
+/// Changes a session and accounts for the bytes that it takes afterwards.
+fn change<T>(
+    lineage: &Lineage,
+    counters: &mut SessionCounters,
+    id: TokenRef,
+    change: impl FnOnce(&mut Session) -> T,
+) -> Option<T> {
+    let (answer, before, after) = lineage.write(id, |session| {
+        let before = session.bytes();
+        (change(session), before, session.bytes())
+    })?;
+    counters.bytes = (counters.bytes + after).saturating_sub(before);
+    Some(answer)
 }
 
 fn cost(session: &Session) -> u64 {

@@ -193,6 +193,10 @@ fn rotated_values_lead_to_one_session() {
     assert_eq!(suspects(&seen)[0].session.lineage, 40);
     let seen = world.used(&thief, &strong(35));
     assert_eq!(suspects(&seen).len(), 1, "a recently rotated value still has its victim");
+    assert_eq!(world.table.counters().alias_limit_hits, 40 - 32);
+    world.wait(31.0 * 86_400.0);
+    world.table.on_time(world.now(), &mut Vec::new());
+    assert_eq!(world.table.counters().bytes, 0, "rotation and home are accounted to the byte");
 }
 
 #[test]
@@ -369,4 +373,15 @@ fn queues_do_not_outgrow_the_sessions() {
     }
     let (order, sweep) = world.table.queue_lengths();
     assert!(order <= 1100 && sweep <= 1100, "{order} {sweep}");
+}
+
+#[test]
+fn suspects_beyond_the_limit_are_forgotten_and_counted() {
+    let mut world = World::with(SessionConfig { pending: 4, ..SessionConfig::default() });
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    world.issue(&owner, &strong(1), None);
+    for n in 1..=9u8 {
+        world.used(&client(&format!("203.0.113.{n}"), &browser("chrome", "windows", 119)), &strong(1));
+    }
+    assert_eq!(world.table.counters().suspect_limit_hits, 9 - 4);
 }
