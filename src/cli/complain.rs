@@ -66,7 +66,8 @@ fn in_one_line(error: &clap::Error) -> String {
     let said = said.strip_prefix("error: ").unwrap_or(&said);
     let near = context(ContextKind::SuggestedArg).or_else(|| context(ContextKind::SuggestedSubcommand));
     let near = near.or_else(|| context(ContextKind::SuggestedValue));
-    if let Some(file) = command.filter(|word| near.is_none() && Path::new(word).exists()) {
+    // A path is no misspelt command, however alike they look (`/check/a.pcap` and `check`).
+    if let Some(file) = command.filter(|word| Path::new(word).exists()) {
         return format!("{said}; did you mean `tokentrail replay {file}`? See --help");
     }
     match near {
@@ -115,6 +116,11 @@ mod tests {
         );
         assert_eq!(refusal("tokentrail repaly"), "unrecognized subcommand 'repaly'; did you mean `replay`? See --help");
         assert!(refusal("tokentrail Cargo.toml").contains("did you mean `tokentrail replay Cargo.toml`?"));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("check");
+        std::fs::write(&file, []).unwrap();
+        let file = file.to_str().unwrap();
+        assert!(refusal(&format!("tokentrail {file}")).contains(&format!("did you mean `tokentrail replay {file}`?")));
         assert!(refusal("tokentrail replay").starts_with("the following required arguments were not provided: "));
         for line in [
             "tokentrail replay --fail-on bad x",
