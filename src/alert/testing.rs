@@ -81,6 +81,7 @@ pub(crate) fn client(address: &str, agent: UserAgent) -> ClientIdentity {
         frame_mac: None,
         direct: false,
         user_agent: Some(Arc::new(agent)),
+        ..ClientIdentity::unknown()
     }
 }
 
@@ -145,10 +146,10 @@ pub(crate) fn stolen_session() -> Observation {
         },
         subject: binding(2, client("203.0.113.9", curl()), 0, 1),
         prior: Some(binding(1, client("198.51.100.7", firefox()), -600, 23)),
-        diff: Some(IdentityDiff {
-            address: Comparison::Different(AddressChange::OtherNetwork),
-            user_agent: Comparison::Different(AgentChange { family: true, tool: true, ..AgentChange::default() }),
-        }),
+        diff: Some(IdentityDiff::of(
+            Comparison::Different(AddressChange::OtherNetwork),
+            Comparison::Different(AgentChange { family: true, tool: true, ..AgentChange::default() }),
+        )),
         prior_live: true,
         interleaved: None,
         now: at(0),

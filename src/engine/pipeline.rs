@@ -75,6 +75,10 @@ impl Pipeline {
                 self.guarded(|flows, tap| flows.on_segment(&segment, frame.at, tap));
                 self.pass_on(audience);
             }
+            Ok(Ok(Decoded::Neighbour(claim))) => {
+                self.stage.apply(Sighting::Neighbour(claim, frame.at), self.time.now(), &mut self.alerts);
+                self.tell(audience);
+            }
             Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
             Ok(Ok(Decoded::NotTracked)) => {}
             Ok(Err(error)) => self.reading.undecoded(error),
@@ -122,6 +126,7 @@ impl Pipeline {
             match seen {
                 Seen::Token(token) => self.stage.apply(Sighting::Token(token), now, &mut self.alerts),
                 Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
+                Seen::Path(path) => self.stage.apply(Sighting::Path(path), now, &mut self.alerts),
                 Seen::Transaction(transaction) => audience.transaction(&transaction),
             }
         }

@@ -47,7 +47,7 @@ pub use tracker::FlowTable;
 
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Stamp;
-use crate::packet::MacPair;
+use crate::packet::{MacPair, SynTraits};
 
 /// Which way bytes travel. `Forward` is from the side believed to have opened the connection
 /// (sender of the SYN; joined mid-stream: the sender of the first segment seen, unless its port
@@ -97,6 +97,8 @@ pub struct FlowInfo {
     pub mac: Option<MacPair>,
     /// TTL or hop limit of the first segment, when it was the initiator's.
     pub initiator_ttl: Option<u8>,
+    /// The initiator's TCP stack, when its SYN was the first segment.
+    pub syn: Option<SynTraits>,
     /// First frame.
     pub opened: Stamp,
     /// No handshake was seen.
@@ -133,6 +135,19 @@ pub enum StreamEvent<'a> {
         /// The frame at which the gap was given up.
         at: Stamp,
     },
+    /// Other bytes for a range that was delivered before: no part of the stream, and perhaps what the
+    /// receiver took. `bytes` is the remembered neighbourhood with the rival copy in its place, so that
+    /// a head which began before it can be read as a whole. Always preceded by the anomaly.
+    Rival {
+        /// Which way.
+        dir: Direction,
+        /// Stream offset of the first byte of `bytes`.
+        offset: u64,
+        /// What the stream would have been.
+        bytes: &'a [u8],
+        /// The frame that carried the rival copy.
+        at: Stamp,
+    },
     /// Odd TCP behaviour, not yet a verdict.
     Anomaly(Anomaly),
     /// No more bytes in this direction: its FIN was acknowledged (where only one side is seen: the
@@ -164,7 +179,7 @@ pub struct Anomaly {
 }
 
 /// Kinds of odd TCP behaviour; the labels of metrics.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum AnomalyKind {
     /// A retransmitted or overlapping range carried other bytes than the copy seen first.
     OverlapConflict,

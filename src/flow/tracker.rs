@@ -15,7 +15,7 @@ use super::timer::{Timers, Waiting};
 use super::{CloseReason, Direction, FlowConfig, FlowId, FlowInfo, StreamConsumer};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{MacPair, Segment};
+use crate::packet::{MacPair, Segment, SynTraits};
 
 /// Ports below this are assigned to services (RFC 6335 §6).
 const WELL_KNOWN_PORTS: u16 = 1024;
@@ -303,6 +303,7 @@ fn flow_info(segment: &Segment<'_>, at: Stamp, sender_opened: bool) -> FlowInfo 
         responder,
         mac,
         initiator_ttl: sender_opened.then_some(segment.ttl),
+        syn: if sender_opened { SynTraits::of(segment) } else { None },
         opened: at,
         midstream: !segment.flags.syn(),
         two_sided: false,

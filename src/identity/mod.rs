@@ -1,5 +1,7 @@
 //! Floor 4: what does a client look like? Facets that are compared one by one.
 
+pub mod header_order;
+pub mod language;
 pub mod user_agent;
 
 use std::net::IpAddr;
@@ -8,6 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::base::net::MacAddr;
+pub use crate::packet::SynTraits;
+pub use header_order::HeaderOrder;
+pub use language::Language;
 pub use user_agent::UserAgent;
 
 /// Where the client's address was read.
@@ -33,6 +38,65 @@ pub struct ClientIdentity {
     /// Its user agent; interned, shared by all sightings of one text. `None` when no request of
     /// the client was seen (absent from a request is a value: [`user_agent::Kind::Absent`]).
     pub user_agent: Option<Arc<UserAgent>>,
+    /// Its TLS client fingerprint in the form that survives resumption; interned.
+    pub tls: Option<Arc<str>>,
+    /// What its SYN showed; `None` behind an HTTP proxy, and of a flow joined later.
+    pub tcp_stack: Option<SynTraits>,
+    /// In which order it sends its header fields; interned.
+    pub header_order: Option<Arc<HeaderOrder>>,
+    /// Its first accepted language.
+    pub language: Option<Language>,
+    /// Its MAC address by an ARP, NDP or DHCP binding of its segment.
+    pub mac: Option<MacAddr>,
+}
+
+impl ClientIdentity {
+    /// A client of which nothing is known.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            address: None,
+            address_from: AddressSource::Packet,
+            frame_mac: None,
+            direct: false,
+            user_agent: None,
+            tls: None,
+            tcp_stack: None,
+            header_order: None,
+            language: None,
+            mac: None,
+        }
+    }
+}
+
+/// How a facet compares that is either equal or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Likeness {
+    /// Equal.
+    Same,
+    /// Another value.
+    Different,
+    /// One of the two is not known, or they cannot be compared.
+    #[default]
+    Unknown,
+}
+
+impl Likeness {
+    /// Compares two values, either of which may be unknown.
+    pub fn of<T: PartialEq>(prior: Option<T>, now: Option<T>) -> Self {
+        match (prior, now) {
+            (Some(a), Some(b)) if a == b => Self::Same,
+            (Some(_), Some(_)) => Self::Different,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether it is `Different`.
+    #[must_use]
+    pub const fn is_different(self) -> bool {
+        matches!(self, Self::Different)
+    }
 }
 
 /// How one facet of two clients compares.
@@ -114,9 +178,37 @@ pub struct IdentityDiff {
     pub address: Comparison<AddressChange, AddressReason>,
     /// User agent by meaning.
     pub user_agent: Comparison<AgentChange, AgentReason>,
+    /// TLS client fingerprint.
+    pub tls: Likeness,
+    /// TCP stack.
+    pub tcp_stack: Likeness,
+    /// Order of header fields.
+    pub header_order: Likeness,
+    /// Language.
+    pub language: Likeness,
+    /// MAC address, by a binding of one segment.
+    pub mac: Likeness,
 }
 
 impl IdentityDiff {
+    /// Two clients of which only address and user agent are known.
+    #[must_use]
+    pub const fn of(
+        address: Comparison<AddressChange, AddressReason>,
+        user_agent: Comparison<AgentChange, AgentReason>,
+    ) -> Self {
+        const UNKNOWN: Likeness = Likeness::Unknown;
+        Self {
+            address,
+            user_agent,
+            tls: UNKNOWN,
+            tcp_stack: UNKNOWN,
+            header_order: UNKNOWN,
+            language: UNKNOWN,
+            mac: UNKNOWN,
+        }
+    }
+
     /// Whether the two are distinct actors: any facet is different.
     #[must_use]
     pub const fn is_distinct(&self) -> bool {

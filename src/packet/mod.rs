@@ -5,6 +5,8 @@ pub mod craft;
 pub mod fragment;
 mod ip;
 mod link;
+pub mod neighbour;
+mod syn;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
@@ -12,6 +14,8 @@ mod tests;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
 pub use fragment::Fragment;
+pub use neighbour::{ClaimKind, NeighbourClaim};
+pub use syn::SynTraits;
 pub use tcp::{Checksum, SeqNumber, TcpFlags, TcpOptions};
 
 /// The link type of a capture, by its number in the tcpdump.org LINKTYPE registry.
@@ -104,7 +108,9 @@ pub enum Decoded<'a> {
     Tcp(Segment<'a>),
     /// A fragment of an IP datagram (reassembly of datagrams is the flow floor's work).
     Fragment(Fragment<'a>),
-    /// Well-formed and not ours: UDP, ARP, ICMP, an unknown EtherType or IP protocol …
+    /// Says where on the layer-2 segment an address is.
+    Neighbour(NeighbourClaim),
+    /// Well-formed and not ours: other UDP, ICMP, an unknown EtherType or IP protocol …
     NotTracked,
 }
 

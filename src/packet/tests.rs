@@ -390,7 +390,7 @@ fn touch(frame: &Frame<'_>) {
             let _ = fragment.header_checksum();
             fragment.reassembled(fragment.payload).ok();
         }
-        Ok(Decoded::NotTracked) => {}
+        Ok(Decoded::Neighbour(_) | Decoded::NotTracked) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 }

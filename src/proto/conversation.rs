@@ -108,7 +108,11 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
                 self.on_data(flow, &Piece { dir, offset, bytes, at }, shared)
             }
             StreamEvent::Gap { dir, offset, len, at } => self.on_gap(flow, dir, offset.saturating_add(len), at, shared),
-            StreamEvent::Anomaly(_) | StreamEvent::HalfClosed { .. } => self.otherwise(),
+            StreamEvent::Anomaly(anomaly) => {
+                shared.on_message(&mut self.state, flow, Message::Anomaly(anomaly));
+                self.otherwise()
+            }
+            StreamEvent::Rival { .. } | StreamEvent::HalfClosed { .. } => self.otherwise(),
             StreamEvent::Closed { at, .. } => {
                 if let Parser::Http1(http1) = &mut self.parser {
                     http1.finish(at, &mut Voice { state: &mut self.state, sink: shared, flow });

@@ -9,8 +9,9 @@ pub(crate) mod testing;
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
-use crate::flow::{Direction, FlowInfo};
+use crate::flow::{Anomaly, Direction, FlowInfo};
 pub use conversation::Conversation;
 
 /// One header field as read, in wire order. The name is as on the wire without surrounding white
@@ -145,6 +146,40 @@ pub enum Message<'a> {
         /// The head.
         head: ResponseHead<'a>,
     },
+    /// The beginning of a body that [`MessageSink::body_wanted`] asked for: told once, when it is
+    /// whole, when the wanted bytes are there, or when no more will come.
+    Body {
+        /// Of which request, or of the reply to which.
+        ordinal: u32,
+        /// Direction it travels.
+        dir: Direction,
+        /// Frame of its last byte here.
+        at: Stamp,
+        /// The bytes, without chunk framing, as encoded on the wire.
+        bytes: &'a [u8],
+        /// Nothing is missing.
+        whole: bool,
+    },
+    /// Hosts read this message differently, and tokens or framing depend on how.
+    Ambiguous {
+        /// The request, when it is one, or when it is the reply to a known one.
+        ordinal: Option<u32>,
+        /// Direction it travels.
+        dir: Direction,
+        /// The frame that showed it.
+        at: Stamp,
+        /// In what the readings differ.
+        kind: Ambiguity,
+    },
+    /// A PROXY protocol preamble (proxy-protocol.txt, HAProxy) said who is behind the peer.
+    ProxyPreamble {
+        /// Direction it travels.
+        dir: Direction,
+        /// The client that it names; `None` for `UNKNOWN` and `LOCAL`.
+        client: Option<Endpoint>,
+    },
+    /// Odd TCP behaviour of the flow.
+    Anomaly(Anomaly),
     /// A TLS connection was recognised; nothing in it can be read without its keys.
     TlsOpaque,
     /// The conversation is over: requests without a response will get none.
@@ -154,6 +189,27 @@ pub enum Message<'a> {
     },
 }
 
+/// In what two plausible readings of one message differ (RFC 9112 §6.3, §11.2; RFC 6093 for urgent
+/// bytes); the words of alerts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ambiguity {
+    /// Content-Length and Transfer-Encoding in one message.
+    LengthAndEncoding,
+    /// Several Content-Lengths that differ, or one that is no number.
+    DifferingLengths,
+    /// A Transfer-Encoding that some hosts take for `chunked`.
+    ObfuscatedEncoding,
+    /// White space between a field's name and the colon.
+    SpaceBeforeColon,
+    /// A line or chunk size that ends in a bare CR or LF where hosts disagree on it.
+    BareLineEnd,
+    /// An urgent byte inside a head: hosts may leave it out of the stream.
+    UrgentByte,
+    /// Forwarded headers of different kinds that name different clients.
+    ForwardedHeaders,
+}
+
 /// Where messages go: the next floor's eyes on one flow.
 pub trait MessageSink {
     /// What the sink remembers of one flow (which requests are unanswered …).
@@ -161,6 +217,12 @@ pub trait MessageSink {
 
     /// One message of a flow.
     fn on_message(&mut self, state: &mut Self::FlowState, flow: &FlowInfo, message: Message<'_>);
+
+    /// How many bytes of the body are wanted of the message whose head was told last: a form, a
+    /// token endpoint's reply. 0 for none; they are held until told, so ask for few.
+    fn body_wanted(&mut self, _state: &mut Self::FlowState) -> usize {
+        0
+    }
 
     /// Heap bytes held by a flow's state.
     fn held_bytes(state: &Self::FlowState) -> usize;

@@ -2,16 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters};
+use super::{Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
-use crate::flow::{CloseReason, Direction, FlowId, FlowInfo, Interest, StreamConsumer, StreamEvent};
+use crate::flow::{AnomalyKind, CloseReason, Direction, FlowId, FlowInfo, Interest, StreamConsumer, StreamEvent};
 
 /// One message, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Request { ordinal: u32, dir: Direction, method: String, target: String, version: HttpVersion, headers: Fields },
     Response { answers: Option<u32>, dir: Direction, status: u16, version: HttpVersion, headers: Fields },
+    Body { ordinal: u32, dir: Direction, bytes: String, whole: bool },
+    Ambiguous { ordinal: Option<u32>, kind: Ambiguity },
+    ProxyPreamble(Option<Endpoint>),
+    Anomaly(AnomalyKind),
     TlsOpaque,
     End,
 }
@@ -52,6 +56,12 @@ impl MessageSink for Recorder {
                 let headers = owned(head.headers);
                 Seen::Response { answers, dir, status: head.status, version: head.version, headers }
             }
+            Message::Body { ordinal, dir, bytes, whole, .. } => {
+                Seen::Body { ordinal, dir, bytes: latin1(bytes), whole }
+            }
+            Message::Ambiguous { ordinal, kind, .. } => Seen::Ambiguous { ordinal, kind },
+            Message::ProxyPreamble { client, .. } => Seen::ProxyPreamble(client),
+            Message::Anomaly(anomaly) => Seen::Anomaly(anomaly.kind),
             Message::TlsOpaque => Seen::TlsOpaque,
             Message::End { .. } => Seen::End,
         });
@@ -200,6 +210,7 @@ pub(crate) fn flow() -> FlowInfo {
         responder: end([198, 51, 100, 80], 80),
         mac: None,
         initiator_ttl: Some(64),
+        syn: None,
         opened: Stamp::default(),
         midstream: false,
         two_sided: true,

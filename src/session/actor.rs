@@ -19,7 +19,7 @@ pub fn compare(
 ) -> IdentityDiff {
     let address = compare_address(prior, now, neighbours);
     let explained = !address.is_different();
-    IdentityDiff { address, user_agent: compare_agent(prior, now, explained, upgrade_left) }
+    IdentityDiff::of(address, compare_agent(prior, now, explained, upgrade_left))
 }
 
 fn compare_address(

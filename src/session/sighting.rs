@@ -1,6 +1,8 @@
 //! What arrives at the session stage from the workers.
 
-use crate::token::{OutcomeSighting, TokenSighting};
+use crate::base::time::Stamp;
+use crate::packet::NeighbourClaim;
+use crate::token::{OutcomeSighting, PathSighting, TokenSighting};
 
 /// One thing seen on the wire: owned, `Send`, free of secrets.
 #[derive(Clone, Debug)]
@@ -9,4 +11,8 @@ pub enum Sighting {
     Token(TokenSighting),
     /// A server replied to a request that presented tokens.
     Outcome(OutcomeSighting),
+    /// Something on the path of a flow is odd.
+    Path(PathSighting),
+    /// Somebody said where on a segment an address is.
+    Neighbour(NeighbourClaim, Stamp),
 }

@@ -122,6 +122,7 @@ impl SessionTable {
                 }
             }
             Sighting::Outcome(outcome) => self.answered(&outcome, out),
+            Sighting::Path(_) | Sighting::Neighbour(..) => {}
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn client(address: &str, agent: &Arc<UserAgent>) -> ClientIdentity {
         frame_mac: None,
         direct: true,
         user_agent: Some(Arc::clone(agent)),
+        ..ClientIdentity::unknown()
     }
 }
 

@@ -20,7 +20,7 @@ pub mod value;
 
 pub use counters::TokenCounters;
 pub use sighting::{
-    Carrier, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting, TokenUse,
-    Transaction, TransactionToken,
+    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
+    TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 pub use tap::{Seen, TapRules, TokenTap};

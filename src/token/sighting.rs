@@ -9,9 +9,9 @@ use smallvec::SmallVec;
 use crate::base::ids::TokenRef;
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Stamp;
-use crate::flow::FlowId;
+use crate::flow::{AnomalyKind, FlowId};
 use crate::identity::ClientIdentity;
-use crate::proto::HttpVersion;
+use crate::proto::{Ambiguity, HttpVersion};
 
 /// What a token opens, and so who may rightly share it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,10 @@ pub enum Carrier {
     Matrix,
     /// A path segment: `/(S(…))/`.
     Path,
+    /// A field of a form in the body of a request.
+    Form,
+    /// A member of a JSON object in the body of a reply.
+    Json,
 }
 
 /// Which request: unique in a history.
@@ -212,6 +216,29 @@ pub struct OutcomeSighting {
     pub status: u16,
     /// The frame that completed the reply head.
     pub at: Stamp,
+}
+
+/// Something on the path of a flow that an honest network does not do, or that hosts read differently.
+#[derive(Clone, Debug)]
+pub struct PathSighting {
+    /// What.
+    pub kind: PathKind,
+    /// The flow as its sender's request would be seen; `http` and ordinal are of the request where one
+    /// is known.
+    pub request: Arc<RequestView>,
+    /// The frame that showed it.
+    pub at: Stamp,
+}
+
+/// Kinds of odd behaviour on a path.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PathKind {
+    /// Of TCP.
+    Tcp(AnomalyKind),
+    /// Of HTTP: two plausible readings.
+    Ambiguous(Ambiguity),
+    /// Overlapping fragments of one datagram carry other bytes (RFC 5722).
+    FragmentConflict,
 }
 
 /// One HTTP transaction for the metadata log: emitted when its reply head is complete, or at the end

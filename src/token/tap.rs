@@ -22,8 +22,8 @@ use super::mask::{self, Known};
 use super::names::TokenNames;
 use super::service::Site;
 use super::sighting::{
-    Carrier, HttpView, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting,
-    TokenUse, Transaction, TransactionToken,
+    Carrier, HttpView, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken,
+    TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 use super::strength;
 use super::url::{self, Target};
@@ -49,6 +49,8 @@ pub enum Seen {
     Token(TokenSighting),
     /// A request that presented tokens was answered. Comes before what that reply issued.
     Outcome(OutcomeSighting),
+    /// Something on the path of a flow is odd.
+    Path(PathSighting),
     /// A request and its reply, for the metadata log.
     Transaction(Transaction),
 }
@@ -274,6 +276,11 @@ impl TokenTap {
         }));
     }
 
+    fn path(&mut self, kind: PathKind, flow: &FlowInfo, sender: Direction, at: Stamp) {
+        let request = Arc::new(view_of_flow(flow, sender, None, at));
+        self.seen.push(Seen::Path(PathSighting { kind, request, at }));
+    }
+
     /// Digests a token: here the raw value becomes a ref.
     fn seen_token(&self, found: &Found<'_, '_>, site: &Site) -> SeenToken {
         let value = found.value.bytes();
@@ -311,7 +318,9 @@ impl MessageSink for TokenTap {
             Message::Response { answers, dir, first, complete, head } => {
                 self.on_response(state, flow, (answers, dir), (first, complete), &head);
             }
-            Message::TlsOpaque => {}
+            Message::Ambiguous { dir, at, kind, .. } => self.path(PathKind::Ambiguous(kind), flow, dir, at),
+            Message::Anomaly(anomaly) => self.path(PathKind::Tcp(anomaly.kind), flow, anomaly.dir, anomaly.at),
+            Message::Body { .. } | Message::ProxyPreamble { .. } | Message::TlsOpaque => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
                     self.transaction(unanswered, None, &[]);
@@ -364,6 +373,8 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
             frame_mac,
             direct,
             user_agent,
+            tcp_stack: flow.syn.filter(|_| dir == Direction::Forward),
+            ..ClientIdentity::unknown()
         },
         http: None,
         midstream: flow.midstream,

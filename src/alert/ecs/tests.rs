@@ -124,10 +124,10 @@ fn outcomes_have_their_ecs_words() {
 
 #[test]
 fn explanations_are_named() {
-    let diff = IdentityDiff {
-        address: Comparison::SameBecause(AddressReason::SameIpv6Network),
-        user_agent: Comparison::SameBecause(AgentReason::Upgrade),
-    };
+    let diff = IdentityDiff::of(
+        Comparison::SameBecause(AddressReason::SameIpv6Network),
+        Comparison::SameBecause(AgentReason::Upgrade),
+    );
     let value = told(finding("TT-1001", Severity::Low, Observation { diff: Some(diff), ..stolen_session() }));
     assert_eq!(value["tokentrail"]["explained"], json!(["same_ipv6_network", "upgrade"]));
 }

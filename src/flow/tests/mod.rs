@@ -24,6 +24,7 @@ enum Told {
     Data { dir: Direction, offset: u64, bytes: Vec<u8>, frame: u64 },
     Gap { dir: Direction, offset: u64, len: u64 },
     Conflict(Direction),
+    Rival { dir: Direction, offset: u64, bytes: Vec<u8> },
     HalfClosed(Direction),
     Closed(CloseReason),
 }
@@ -62,6 +63,7 @@ impl StreamConsumer for Recorder {
                 assert!(len > 0);
                 Told::Gap { dir, offset, len }
             }
+            StreamEvent::Rival { dir, offset, bytes, .. } => Told::Rival { dir, offset, bytes: bytes.to_vec() },
             StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::OverlapConflict, dir, .. }) => Told::Conflict(dir),
             StreamEvent::HalfClosed { dir, .. } => Told::HalfClosed(dir),
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),

@@ -87,6 +87,7 @@ impl Bench {
             responder: end("10.0.1.20", 80),
             mac: Some(MacPair { source: MacAddr([1; 6]), destination: MacAddr([2; 6]) }),
             initiator_ttl: Some(64),
+            syn: None,
             opened: stamp(1),
             midstream: false,
             two_sided: true,
