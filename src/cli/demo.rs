@@ -16,7 +16,7 @@ use crate::base::secret::Secret;
 use crate::capture::CaptureFile;
 use crate::detect::Severity;
 use crate::engine::config::Format;
-use crate::engine::pipeline::Audience;
+use crate::engine::judge::Audience;
 use crate::engine::{build, counts};
 use crate::token::Transaction;
 

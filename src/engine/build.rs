@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::config::Config;
-use super::pipeline::{Flows, Pipeline};
+use super::judge::Judge;
+use super::pipeline::Pipeline;
 use super::stage::Stage;
+use super::worker::{Flows, Worker};
 use crate::alert::{AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::DigestKey;
 use crate::detect::{Detectors, Settings, Severity};
@@ -64,7 +66,7 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> Pipeline {
         Detectors::new(ground.settings, seed),
         AlertDesk::new(desk, derived(AlertDesk::KEY_PURPOSE)),
     );
-    Pipeline::new(flows, tap, stage)
+    Pipeline::new(Worker::new(flows, tap), Judge::new(stage))
 }
 
 /// Who watches: this host, and the captures by their index.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::clock::{self, Stopwatch};
 use super::counts;
-use super::pipeline::{Audience, Pipeline};
+use super::judge::Audience;
+use super::pipeline::Pipeline;
 use super::replay::Tellers;
 use super::signals::{Signals, Stop};
 use crate::alert::Alert;

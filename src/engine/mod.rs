@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `build` | how are the floors put together from a configuration? |
 //! | `pipeline` | what becomes of a frame? |
-//! | `stage` | who judges? |
+//! | `worker` | what does one worker do? |
+//! | `judge`, `stage` | who judges, and who is told? |
 //! | `replay`, `live` | where do frames come from, and when does it end? |
 //! | `outputs` | where do alerts and transactions go? |
 //! | `counts`, `reading` | how much was read and found? |
@@ -20,6 +21,7 @@ pub mod build;
 pub mod clock;
 pub mod config;
 pub mod counts;
+pub mod judge;
 pub mod listener;
 pub mod live;
 pub mod outputs;
@@ -32,3 +34,4 @@ pub mod stage;
 pub mod timekeeper;
 mod tls;
 pub mod web_config;
+pub mod worker;

@@ -1,23 +1,18 @@
-//! What becomes of a frame? One worker and the session stage on one thread: frames in, alerts and
-//! transactions out, in frame order.
+//! What becomes of a frame? It is decoded and its time is believed or not; then a worker reads it and
+//! the judge hears what was seen, in frame order.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::time::Duration;
 
+use super::judge::{Audience, Judge};
 use super::reading::Reading;
 use super::stage::Stage;
 use super::timekeeper::Timekeeper;
-use crate::alert::Alert;
+use super::worker::{Flows, Worker};
 use crate::base::net::Tenant;
-use crate::base::time::Timestamp;
-use crate::flow::FlowTable;
-use crate::packet::{DecodeError, Decoded, Frame, decode};
-use crate::proto::Conversation;
-use crate::session::Sighting;
-use crate::token::{Seen, TokenTap, Transaction};
-
-/// Every connection, each with its conversation.
-pub type Flows = FlowTable<Conversation<TokenTap>>;
+use crate::base::time::{Stamp, Timestamp};
+use crate::packet::{DecodeError, Decoded, Frame, Segment, decode};
+use crate::token::TokenTap;
 
 /// How a frame is read.
 type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
@@ -25,39 +20,20 @@ type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Who is told.
-pub trait Audience {
-    /// An alert, now or again.
-    fn alert(&mut self, alert: &Alert);
-
-    /// A finished HTTP transaction.
-    fn transaction(&mut self, transaction: &Transaction);
-}
-
 /// The floors from packet to alert, tied together.
 pub struct Pipeline {
-    flows: Flows,
-    tap: TokenTap,
-    stage: Stage,
-    alerts: Vec<Alert>,
     reading: Reading,
     time: Timekeeper,
     next_tick: Timestamp,
+    worker: Worker,
+    judge: Judge,
 }
 
 impl Pipeline {
-    /// Ties the floors together.
+    /// Ties a worker and a judge together.
     #[must_use]
-    pub fn new(flows: Flows, tap: TokenTap, stage: Stage) -> Self {
-        Self {
-            flows,
-            tap,
-            stage,
-            alerts: Vec::new(),
-            reading: Reading::NOTHING,
-            time: Timekeeper::default(),
-            next_tick: Timestamp::MIN,
-        }
+    pub fn new(worker: Worker, judge: Judge) -> Self {
+        Self { reading: Reading::NOTHING, time: Timekeeper::default(), next_tick: Timestamp::MIN, worker, judge }
     }
 
     /// Takes the next frame.
@@ -70,20 +46,20 @@ impl Pipeline {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
         match panic::catch_unwind(|| decode(frame)) {
-            Ok(Ok(Decoded::Tcp(segment))) => {
-                self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
-                self.guarded(|flows, tap| flows.on_segment(&segment, frame.at, tap));
-                self.pass_on(audience);
-            }
-            Ok(Ok(Decoded::Neighbour(claim))) => {
-                self.stage.apply(Sighting::Neighbour(claim, frame.at), self.time.now(), &mut self.alerts);
-                self.tell(audience);
-            }
+            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, frame.at, audience),
+            Ok(Ok(Decoded::Neighbour(claim))) => self.judge.neighbour(claim, frame.at, self.time.now(), audience),
             Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
             Ok(Ok(Decoded::NotTracked)) => {}
             Ok(Err(error)) => self.reading.undecoded(error),
             Err(_) => self.reading.panics += 1,
         }
+    }
+
+    /// A whole segment, of one frame or put together.
+    fn segment(&mut self, segment: &Segment<'_>, at: Stamp, audience: &mut impl Audience) {
+        self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
+        self.worker.segment(segment, at);
+        self.judge.hear(self.worker.drain(), self.time.now(), audience);
     }
 
     /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
@@ -95,48 +71,16 @@ impl Pipeline {
             return;
         }
         self.next_tick = timers.after(TICK);
-        self.guarded(|flows, tap| flows.on_time(timers, tap));
-        self.pass_on(audience);
-        self.stage.on_time(self.time.now(), &mut self.alerts);
-        self.tell(audience);
+        self.worker.on_time(timers);
+        self.judge.hear(self.worker.drain(), self.time.now(), audience);
+        self.judge.on_time(self.time.now(), audience);
     }
 
     /// The end of the history: flows end, what waited is judged, final counts are told.
     pub fn finish(&mut self, audience: &mut impl Audience) {
-        // Each failure loses one flow, so this ends.
-        while !self.guarded(|flows, tap| flows.drain(tap)) {}
-        self.pass_on(audience);
-        self.stage.finish(&mut self.alerts);
-        self.tell(audience);
-    }
-
-    /// Does one step of the flow floor. A panic in a parser loses the flow that caused it, not the run.
-    /// True when there was none, or nobody knows which flow it was.
-    fn guarded(&mut self, step: impl FnOnce(&mut Flows, &mut TokenTap)) -> bool {
-        let (flows, tap) = (&mut self.flows, &mut self.tap);
-        match panic::catch_unwind(AssertUnwindSafe(|| step(flows, tap))) {
-            Ok(()) => true,
-            Err(_) => self.flows.quarantine(&mut self.tap).is_none(),
-        }
-    }
-
-    fn pass_on(&mut self, audience: &mut impl Audience) {
-        let now = self.time.now();
-        for seen in self.tap.drain() {
-            match seen {
-                Seen::Token(token) => self.stage.apply(Sighting::Token(token), now, &mut self.alerts),
-                Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
-                Seen::Path(path) => self.stage.apply(Sighting::Path(path), now, &mut self.alerts),
-                Seen::Transaction(transaction) => audience.transaction(&transaction),
-            }
-        }
-        self.tell(audience);
-    }
-
-    fn tell(&mut self, audience: &mut impl Audience) {
-        for alert in self.alerts.drain(..) {
-            audience.alert(&alert);
-        }
+        self.worker.finish();
+        self.judge.hear(self.worker.drain(), self.time.now(), audience);
+        self.judge.finish(audience);
     }
 
     /// What was read of the capture.
@@ -148,18 +92,18 @@ impl Pipeline {
     /// The flow table, for its counters.
     #[must_use]
     pub const fn flows(&self) -> &Flows {
-        &self.flows
+        self.worker.flows()
     }
 
     /// The token floor, for its counters and those of the protocol floor.
     pub const fn tap(&mut self) -> &mut TokenTap {
-        &mut self.tap
+        self.worker.tap()
     }
 
     /// The session stage, for its counters.
     #[must_use]
     pub const fn stage(&self) -> &Stage {
-        &self.stage
+        self.judge.stage()
     }
 }
 
@@ -168,13 +112,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::alert::Alert;
     use crate::base::net::Endpoint;
     use crate::base::time::{FrameId, Stamp};
     use crate::engine::build::{self, Ground};
     use crate::engine::config::Config;
     use crate::packet::LinkType;
     use crate::packet::craft::TcpFrame;
-    use crate::token::TapRules;
+    use crate::token::{TapRules, Transaction};
 
     struct Nobody;
 

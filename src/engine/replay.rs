@@ -1,7 +1,8 @@
 //! How is a history of files replayed? Frame after frame to the end, as far as it can be read.
 
+use super::judge::Audience;
 use super::outputs::Outputs;
-use super::pipeline::{Audience, Pipeline};
+use super::pipeline::Pipeline;
 use super::progress::ProgressLine;
 use super::signals::Signals;
 use crate::alert::{Alert, Sensor};

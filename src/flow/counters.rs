@@ -62,6 +62,60 @@ pub struct FlowCounters {
 }
 
 impl FlowCounters {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            segments,
+            untracked,
+            flows_created,
+            flows_active,
+            closed,
+            quarantined,
+            tcp_acked_bytes,
+            tcp_acked_unseen_bytes,
+            conflicting_overlap_bytes,
+            duplicates,
+            after_fin_bytes,
+            gaps,
+            gap_bytes,
+            stray_bytes,
+            resets_ignored,
+            doubtful,
+            doubtful_confirmed_bytes,
+            doubtful_dropped_bytes,
+            limit_direction_segments,
+            limit_direction_bytes,
+            limit_reassembly_bytes,
+            limit_flow_table,
+            held_bytes,
+            consumer_bytes,
+        } = other;
+        self.segments += segments;
+        self.untracked += untracked;
+        self.flows_created += flows_created;
+        self.flows_active += flows_active;
+        self.closed.iter_mut().zip(closed).for_each(|(mine, theirs)| *mine += theirs);
+        self.quarantined += quarantined;
+        self.tcp_acked_bytes += tcp_acked_bytes;
+        self.tcp_acked_unseen_bytes += tcp_acked_unseen_bytes;
+        self.conflicting_overlap_bytes += conflicting_overlap_bytes;
+        self.duplicates += duplicates;
+        self.after_fin_bytes += after_fin_bytes;
+        self.gaps += gaps;
+        self.gap_bytes += gap_bytes;
+        self.stray_bytes += stray_bytes;
+        self.resets_ignored += resets_ignored;
+        self.doubtful.iter_mut().zip(doubtful).for_each(|(mine, theirs)| *mine += theirs);
+        self.doubtful_confirmed_bytes += doubtful_confirmed_bytes;
+        self.doubtful_dropped_bytes += doubtful_dropped_bytes;
+        self.limit_direction_segments += limit_direction_segments;
+        self.limit_direction_bytes += limit_direction_bytes;
+        self.limit_reassembly_bytes += limit_reassembly_bytes;
+        self.limit_flow_table += limit_flow_table;
+        self.held_bytes += held_bytes;
+        self.consumer_bytes += consumer_bytes;
+    }
+
     /// How many flows ended for this reason.
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> u64 {

@@ -1,7 +1,9 @@
 //! Who has been silent for too long? Lists of flows by kind of timeout, the longest silent first.
 //!
-//! Time is the highest packet time seen. A flow is linked anew only when it has been heard a second
-//! or more after it was linked last, so most packets touch no list; the order is exact to that second.
+//! Time is what the owner believes it to be, or else the highest packet time seen. A flow is linked anew
+//! only when it has been heard a second or more after it was linked last, so most packets touch no
+//! list. Timeouts count from that link, so they come up to a second early, and when one comes depends
+//! on that flow and the time alone, never on the flows beside it.
 
 use std::time::Duration;
 
@@ -31,7 +33,8 @@ impl Waiting {
 
 /// No neighbour.
 const NONE: u32 = u32::MAX;
-/// A flow heard this much later than it was linked is linked anew.
+/// A flow heard this much later than it was linked is linked anew, or an eighth of its timeout if that
+/// is less.
 const COARSE: Duration = Duration::from_secs(1);
 /// A jump of packet time further than this is believed only from [`Timers::advance`]: one frame
 /// with a broken clock must not end all flows.
@@ -52,6 +55,7 @@ struct List {
     last: u32,
     len: u32,
     timeout: Duration,
+    coarse: Duration,
 }
 
 /// One link per slot of the flow table, in six lists.
@@ -59,6 +63,8 @@ pub(super) struct Timers {
     links: Vec<Link>,
     lists: [List; Waiting::ALL.len()],
     now: Option<Timestamp>,
+    /// The owner tells the time; packets do not move it.
+    told: bool,
     /// How often a list was changed or looked at.
     #[cfg(test)]
     pub(super) steps: u64,
@@ -70,10 +76,13 @@ impl Timers {
 
     /// Timeouts by kind.
     pub(super) fn new(timeout: impl Fn(Waiting) -> Duration) -> Self {
+        let list =
+            |timeout: Duration| List { first: NONE, last: NONE, len: 0, timeout, coarse: COARSE.min(timeout / 8) };
         Self {
             links: Vec::new(),
-            lists: Waiting::ALL.map(|w| List { first: NONE, last: NONE, len: 0, timeout: timeout(w) }),
+            lists: Waiting::ALL.map(|waiting| list(timeout(waiting))),
             now: None,
+            told: false,
             #[cfg(test)]
             steps: 0,
         }
@@ -86,7 +95,7 @@ impl Timers {
 
     /// A packet of this time was seen.
     pub(super) fn observe(&mut self, ts: Timestamp) {
-        if self.now.is_none_or(|now| now < ts && ts.since(now) <= LEAP) {
+        if !self.told && self.now.is_none_or(|now| now < ts && ts.since(now) <= LEAP) {
             self.now = Some(ts);
         }
     }
@@ -94,6 +103,12 @@ impl Timers {
     /// It is at least this late, says someone who knows.
     pub(super) fn advance(&mut self, now: Timestamp) {
         self.now = self.now.max(Some(now));
+    }
+
+    /// It is this late, says someone who will say so before every packet.
+    pub(super) fn tell(&mut self, now: Timestamp) {
+        self.told = true;
+        self.advance(now);
     }
 
     /// How many flows wait for this.
@@ -117,7 +132,8 @@ impl Timers {
         let now = self.now();
         let Some(link) = self.links.get_mut(slot as usize) else { return };
         link.heard = now;
-        if link.waiting != waiting || now.since(link.linked) >= COARSE {
+        let coarse = self.lists.get(waiting as usize).map_or(COARSE, |list| list.coarse);
+        if link.waiting != waiting || now.since(link.linked) >= coarse {
             self.remove(slot);
             if let Some(link) = self.links.get_mut(slot as usize) {
                 link.waiting = waiting;
@@ -158,8 +174,8 @@ impl Timers {
         let now = self.now();
         Waiting::ALL.into_iter().find_map(|waiting| {
             let slot = self.oldest(waiting)?;
-            let timeout = self.lists.get(waiting as usize)?.timeout;
-            (now.since(self.heard(slot)) >= timeout).then_some((slot, waiting))
+            let (linked, timeout) = (self.links.get(slot as usize)?.linked, self.lists.get(waiting as usize)?.timeout);
+            (now.since(linked) >= timeout).then_some((slot, waiting))
         })
     }
 

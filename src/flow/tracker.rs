@@ -23,8 +23,9 @@ const WELL_KNOWN_PORTS: u16 = 1024;
 /// All flows of one worker, each with its consumer.
 ///
 /// Cost per segment: one lookup, no allocation while bytes come in order. Nothing here looks at a
-/// clock: time is the highest of what [`FlowTable::on_time`] and the segments say, except that a
-/// segment more than ten minutes ahead does not move it.
+/// clock: time is what [`FlowTable::believe`] says. An owner that does not use it gets the highest of
+/// what [`FlowTable::on_time`] and the segments say, except that a segment more than ten minutes ahead
+/// does not move it.
 pub struct FlowTable<C: StreamConsumer> {
     config: FlowConfig,
     seed: SharedSeed,
@@ -121,6 +122,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         self.relieve(slot, shared);
         self.make_room(Some(slot), shared);
+    }
+
+    /// It is `now`: to be said before every segment, by an owner that hears more than the segments of
+    /// this table. Then several tables agree on the time, whichever flows each has.
+    pub fn believe(&mut self, now: Timestamp) {
+        self.timers.tell(now);
     }
 
     /// Time has come to `now` at least: ends and frees what has been silent for too long. Cheap when

@@ -256,6 +256,34 @@ pub struct ProtoCounters {
     pub unknown_protocol: u64,
 }
 
+impl ProtoCounters {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            http1_requests,
+            http1_responses,
+            http1_errors,
+            head_limit_hits,
+            header_limit_hits,
+            pipeline_limit_hits,
+            http2_unread,
+            upgrades_unread,
+            tls_opaque,
+            unknown_protocol,
+        } = other;
+        self.http1_requests += http1_requests;
+        self.http1_responses += http1_responses;
+        self.http1_errors += http1_errors;
+        self.head_limit_hits += head_limit_hits;
+        self.header_limit_hits += header_limit_hits;
+        self.pipeline_limit_hits += pipeline_limit_hits;
+        self.http2_unread += http2_unread;
+        self.upgrades_unread += upgrades_unread;
+        self.tls_opaque += tls_opaque;
+        self.unknown_protocol += unknown_protocol;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

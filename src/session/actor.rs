@@ -61,7 +61,7 @@ fn compare_agent(
     upgrade_left: bool,
 ) -> Comparison<AgentChange, AgentReason> {
     let (Some(a), Some(b)) = (&prior.user_agent, &now.user_agent) else { return Comparison::Unknown };
-    if std::sync::Arc::ptr_eq(a, b) {
+    if a == b {
         return Comparison::Same;
     }
     UserAgent::compare(a, b, address_explains, upgrade_left)

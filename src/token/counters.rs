@@ -20,6 +20,24 @@ pub struct TokenCounters {
 }
 
 impl TokenCounters {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            sightings,
+            ignored,
+            cookie_pairs_limit_hits,
+            parameters_limit_hits,
+            pipelined_limit_hits,
+            interned_user_agents_limit_hits,
+        } = other;
+        self.sightings.iter_mut().zip(sightings).for_each(|(mine, theirs)| *mine += theirs);
+        self.ignored.add(ignored);
+        self.cookie_pairs_limit_hits += cookie_pairs_limit_hits;
+        self.parameters_limit_hits += parameters_limit_hits;
+        self.pipelined_limit_hits += pipelined_limit_hits;
+        self.interned_user_agents_limit_hits += interned_user_agents_limit_hits;
+    }
+
     /// Counts a sighting.
     pub fn sighted(&mut self, class: TokenClass) {
         let index = TokenClass::ALL.iter().position(|c| *c == class);
@@ -58,6 +76,17 @@ pub struct Ignored {
 }
 
 impl Ignored {
+    /// Adds what another worker counted.
+    fn add(&mut self, other: Self) {
+        let Self { excluded, unnamed, placeholder, short, never_scheme, unpaired } = other;
+        self.excluded += excluded;
+        self.unnamed += unnamed;
+        self.placeholder += placeholder;
+        self.short += short;
+        self.never_scheme += never_scheme;
+        self.unpaired += unpaired;
+    }
+
     /// Reasons with their labels and counts.
     #[must_use]
     pub const fn reasons(&self) -> [(&'static str, u64); 6] {

@@ -1,0 +1,69 @@
+//! What does one worker do? It owns a table of flows and what their tokens need: segments in,
+//! sightings out.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::base::time::{Stamp, Timestamp};
+use crate::flow::FlowTable;
+use crate::packet::Segment;
+use crate::proto::Conversation;
+use crate::token::{Seen, TokenTap};
+
+/// Every connection of one worker, each with its conversation.
+pub type Flows = FlowTable<Conversation<TokenTap>>;
+
+/// Flows and the tokens in them. Shares nothing with other workers.
+pub struct Worker {
+    flows: Flows,
+    tap: TokenTap,
+}
+
+impl Worker {
+    /// A worker that has seen nothing.
+    #[must_use]
+    pub const fn new(flows: Flows, tap: TokenTap) -> Self {
+        Self { flows, tap }
+    }
+
+    /// Takes the next segment of its flows.
+    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp) {
+        self.guarded(|flows, tap| flows.on_segment(segment, at, tap));
+    }
+
+    /// Capture time has come to `now`: flows that were silent for too long end.
+    pub fn on_time(&mut self, now: Timestamp) {
+        self.guarded(|flows, tap| flows.on_time(now, tap));
+    }
+
+    /// The end of the history: every flow ends.
+    pub fn finish(&mut self) {
+        // Each failure loses one flow, so this ends.
+        while !self.guarded(|flows, tap| flows.drain(tap)) {}
+    }
+
+    /// Takes what was seen since the last call, in order.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Seen> {
+        self.tap.drain()
+    }
+
+    /// Does one step of the flow floor. A panic in a parser loses the flow that caused it, not the run.
+    /// True when there was none, or nobody knows which flow it was.
+    fn guarded(&mut self, step: impl FnOnce(&mut Flows, &mut TokenTap)) -> bool {
+        let (flows, tap) = (&mut self.flows, &mut self.tap);
+        match panic::catch_unwind(AssertUnwindSafe(|| step(flows, tap))) {
+            Ok(()) => true,
+            Err(_) => self.flows.quarantine(&mut self.tap).is_none(),
+        }
+    }
+
+    /// The flow table, for its counters.
+    #[must_use]
+    pub const fn flows(&self) -> &Flows {
+        &self.flows
+    }
+
+    /// The token floor, for its counters and those of the protocol floor.
+    pub const fn tap(&mut self) -> &mut TokenTap {
+        &mut self.tap
+    }
+}
