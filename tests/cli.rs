@@ -70,7 +70,9 @@ fn what_is_of_a_later_version_is_refused_by_name() {
     for format in ["ocsf", "eve", "cef"] {
         refused(&["replay", "a.pcap", "--format", format], 2, &[format, "not available in this version"]);
     }
-    refused(&["replay", "a.pcap", "--workers", "2"], 2, &["not available in this version"]);
+    for workers in ["0", "65", "-1", "many"] {
+        refused(&["replay", "a.pcap", &format!("--workers={workers}")], 2, &["a number of workers from 1 to 64"]);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -12,6 +13,9 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::capture::time_range::Bound;
 use crate::detect::Severity;
 use crate::engine::config::Format;
+
+/// Workers that may be asked for; each has a thread.
+const MOST_WORKERS: u32 = 64;
 
 /// Watches session tokens on the wire and raises an alert when one is used by someone else.
 #[derive(Parser, Debug)]
@@ -172,9 +176,9 @@ pub(super) struct Results {
     /// The 32-byte key of token refs; without one refs differ from run to run
     #[arg(long, value_name = "FILE")]
     pub(super) token_key_file: Option<PathBuf>,
-    /// Flow workers
+    /// Flow workers; what is told does not depend on it
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
-    pub(super) workers: u32,
+    pub(super) workers: NonZeroU32,
 }
 
 #[derive(Subcommand, Debug)]
@@ -265,12 +269,9 @@ fn format(name: &str) -> Result<Format, String> {
     }
 }
 
-fn workers(number: &str) -> Result<u32, String> {
-    match number.parse() {
-        Ok(1) => Ok(1),
-        Ok(2..) => Err("more than one worker is not available in this version".to_owned()),
-        _ => Err("expected a number of workers from 1".to_owned()),
-    }
+fn workers(number: &str) -> Result<NonZeroU32, String> {
+    let number = number.parse().ok().filter(|number: &NonZeroU32| number.get() <= MOST_WORKERS);
+    number.ok_or_else(|| format!("expected a number of workers from 1 to {MOST_WORKERS}"))
 }
 
 #[cfg(test)]

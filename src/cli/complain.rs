@@ -105,7 +105,6 @@ mod tests {
         }
         assert_eq!(refusal("tokentrail rules test"), "`test` is not available in this version");
         assert!(refusal("tokentrail replay --format eve x").contains("`eve` is not available in this version"));
-        assert!(refusal("tokentrail replay --workers 2 x").contains("is not available in this version"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::io::{self, Cursor};
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
@@ -77,7 +78,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
     let stories: Vec<Story> = serde_json::from_str(STORIES).or_exit(Exit::Failed)?;
     for (number, (story, bytes)) in stories.iter().filter_map(|story| Some((story, bytes_of(story)?))).enumerate() {
         let sensor = build::sensor(vec![story.capture.as_str().into()]);
-        let mut pipeline = setup.pipeline(&Secret::new(KEY), min_severity, false);
+        let mut pipeline = setup.pipeline(&Secret::new(KEY), min_severity, false, NonZeroU32::MIN)?;
         let mut collected = Collected::default();
         let mut capture = CaptureFile::read(Cursor::new(bytes)).or_exit(Exit::Failed)?;
         while let Some(frame) = capture.next_frame().or_exit(Exit::Failed)? {
@@ -96,7 +97,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
             explain(&mut page, alert, news, &sensor, format, color);
         }
         if format == Format::Text {
-            let told = counts::summary(&mut pipeline, sensor.captures.clone(), Vec::new());
+            let told = counts::summary(&pipeline, sensor.captures.clone(), Vec::new());
             page += &closing::lines(&told, 0, min_severity);
             page.push('\n');
         }

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     let mut outputs = setup.outputs(&arguments.results, global, false)?;
     let sensor = build::sensor(captures.clone());
     let min_severity = outputs.min_severity();
-    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events());
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers)?;
     let signals = Signals::listen(false).or_exit(Exit::Failed)?;
     let shown = !arguments.no_progress && !global.quiet && io::stderr().is_terminal();
     let mut progress = ProgressLine::new(total, shown);
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         CaptureError::File { name, .. } => Some(name.as_str().into()),
         CaptureError::Filter(_) => None,
     });
-    let told = counts::summary(&mut pipeline, captures, truncated.collect());
+    let told = counts::summary(&pipeline, captures, truncated.collect());
     outputs.summary(&told, &sensor);
     outputs.flush();
 

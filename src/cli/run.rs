@@ -54,14 +54,14 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let names: Vec<Box<str>> = watched.iter().map(|interface| interface.name().into()).collect();
     let sensor = build::sensor(names.clone());
     let min_severity = outputs.min_severity();
-    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events());
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers)?;
     tracing::info!(interfaces = names.join(","), web = %listener.address(), "capturing");
     let mut tellers = Tellers { outputs: &mut outputs, sensor: &sensor };
-    publish(&mut watched, &mut pipeline, &tellers, &metrics);
+    publish(&mut watched, &pipeline, &tellers, &metrics);
     let stop = watch(&mut watched, &mut pipeline, &mut tellers, &signals, &metrics, &ready);
     drop(listener);
 
-    let told = counts::summary(&mut pipeline, names, Vec::new());
+    let told = counts::summary(&pipeline, names, Vec::new());
     outputs.summary(&told, &sensor);
     outputs.flush();
     let exit = setup::output_trouble(&mut outputs);

@@ -1,6 +1,7 @@
 //! What do all commands that watch need? Configuration, rules, key and outputs, before anything is read.
 
 use std::io::{self, IsTerminal};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,13 @@ impl Setup {
     }
 
     /// A pipeline that has seen nothing.
-    pub(super) fn pipeline(&self, key: &TokenKey, min_severity: Severity, transactions: bool) -> Pipeline {
+    pub(super) fn pipeline(
+        &self,
+        key: &TokenKey,
+        min_severity: Severity,
+        transactions: bool,
+        workers: NonZeroU32,
+    ) -> Result<Pipeline, Refusal> {
         let tap = TapRules {
             names: self.rules.tokens.clone(),
             login: self.rules.logins.clone(),
@@ -55,8 +62,9 @@ impl Setup {
             key: key.expose(),
             min_severity,
             transactions,
+            workers,
         };
-        build::pipeline(&self.config, &ground)
+        build::pipeline(&self.config, &ground).or_exit(Exit::Failed)
     }
 
     /// Opens the outputs: those of the flags, else those of the file, else standard output.

@@ -1,10 +1,13 @@
 //! How are the floors put together from a configuration? Every bound and every key in one place.
 
+use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::config::Config;
+use super::crew::Crew;
 use super::judge::Judge;
-use super::pipeline::Pipeline;
+use super::pipeline::{Hands, Pipeline};
 use super::stage::Stage;
 use super::worker::{Flows, Worker};
 use crate::alert::{AlertDesk, DeskConfig, Sensor};
@@ -28,6 +31,8 @@ pub struct Ground<'a> {
     pub min_severity: Severity,
     /// Whether transactions are told too.
     pub transactions: bool,
+    /// Flow workers. What is told does not depend on it.
+    pub workers: NonZeroU32,
 }
 
 /// The parts of the memory budget in bytes: sessions 50 %, flows 20 %, reassembly 25 %.
@@ -37,22 +42,15 @@ pub const fn pools(memory: u64) -> [(&'static str, u64); 3] {
 }
 
 /// A pipeline that has seen nothing.
-#[must_use]
-pub fn pipeline(config: &Config, ground: &Ground<'_>) -> Pipeline {
-    let [(_, table_bytes), (_, flow_bytes), (_, reassembly_bytes)] = pools(config.memory);
+///
+/// # Errors
+/// When the system gives no threads for several workers.
+pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
+    let [(_, table_bytes), ..] = pools(config.memory);
     let derived = |purpose| DigestKey::derive(ground.key, purpose);
     let hash_key = derived("hash seed").digest(&[]).0;
     let seed = u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default());
 
-    let flows = Flows::new(FlowConfig {
-        table_bytes: flow_bytes,
-        reassembly_bytes,
-        established_timeout: config.flows.established_timeout,
-        mid_message_timeout: config.flows.mid_message_timeout,
-        hash_seed: seed,
-        ..FlowConfig::default()
-    });
-    let tap = TokenTap::new(Arc::clone(&ground.tap), derived("token ref"), hash_key, ground.transactions);
     let sessions = SessionConfig {
         table_bytes,
         idle_timeout: config.sessions.idle_timeout,
@@ -61,12 +59,35 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> Pipeline {
         ..SessionConfig::default()
     };
     let desk = DeskConfig { min_severity: ground.min_severity, ..DeskConfig::default() };
-    let stage = Stage::new(
+    let judge = Judge::new(Stage::new(
         SessionTable::new(sessions, ground.key, seed),
         Detectors::new(ground.settings, seed),
         AlertDesk::new(desk, derived(AlertDesk::KEY_PURPOSE)),
-    );
-    Pipeline::new(Worker::new(flows, tap), Judge::new(stage))
+    ));
+    let hands = match ground.workers.get() {
+        1 => Hands::One(Box::new(worker(config, ground, hash_key, seed))),
+        workers => {
+            let workers = (0..workers).map(|_| worker(config, ground, hash_key, seed));
+            // Another seed than that of the tables, whose chains would else be long.
+            Hands::Many(Crew::start(workers.collect(), !seed)?)
+        }
+    };
+    Ok(Pipeline::new(hands, judge))
+}
+
+/// A worker with its share of the memory.
+fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -> Worker {
+    let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / u64::from(ground.workers.get()));
+    let flows = Flows::new(FlowConfig {
+        table_bytes,
+        reassembly_bytes,
+        established_timeout: config.flows.established_timeout,
+        mid_message_timeout: config.flows.mid_message_timeout,
+        hash_seed: seed,
+        ..FlowConfig::default()
+    });
+    let token_key = DigestKey::derive(ground.key, "token ref");
+    Worker::new(flows, TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, ground.transactions))
 }
 
 /// Who watches: this host, and the captures by their index.

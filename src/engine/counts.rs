@@ -2,22 +2,20 @@
 
 use super::outputs::Outputs;
 use super::pipeline::Pipeline;
+use super::worker::WorkerCounts;
 use crate::alert::Summary;
 use crate::detect::{CATALOGUE, Severity};
 use crate::flow::CloseReason;
 use crate::metrics::Snapshot;
 use crate::metrics::snapshot::{InterfaceCounts, OutputCounts};
-use crate::proto::MessageSink;
 use crate::token::TokenClass;
 
 /// All counters for the metrics; `interfaces` in the order of the layout.
 #[must_use]
-pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<InterfaceCounts>) -> Snapshot {
+pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<InterfaceCounts>) -> Snapshot {
     let mut values: Vec<(&'static str, &'static str, u64)> = Vec::new();
-    let proto = *pipeline.tap().counters();
-    let tokens = *pipeline.tap().token_counters();
+    let WorkerCounts { flows, flow_bytes, proto, tokens } = pipeline.counts();
     values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
-    let flows = *pipeline.flows().counters();
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
 
@@ -45,7 +43,7 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
         ("memory_bytes", "reassembly", flows.held_bytes),
-        ("memory_bytes", "flows", pipeline.flows().bytes()),
+        ("memory_bytes", "flows", flow_bytes),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
         ("panics_total", "packet", pipeline.reading().panics),
@@ -67,10 +65,8 @@ pub fn snapshot(pipeline: &mut Pipeline, outputs: &Outputs, interfaces: Vec<Inte
 
 /// What was read and found, for people and for the last line of the metadata log.
 #[must_use]
-pub fn summary(pipeline: &mut Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<str>>) -> Summary {
-    let proto = *pipeline.tap().counters();
-    let tokens = *pipeline.tap().token_counters();
-    let flows = *pipeline.flows().counters();
+pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<str>>) -> Summary {
+    let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
     let limits_hit = limits(pipeline).into_iter().filter(|(_, n)| *n > 0).collect();
     let reading = pipeline.reading();
     let stage = pipeline.stage();
@@ -100,10 +96,9 @@ pub fn summary(pipeline: &mut Pipeline, captures: Vec<Box<str>>, truncated: Vec<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &mut Pipeline) -> [(&'static str, u64); 19] {
-    let proto = *pipeline.tap().counters();
-    let [cookie_pairs, parameters, pipelined, agents] = pipeline.tap().token_counters().limits();
-    let flows = *pipeline.flows().counters();
+fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 19] {
+    let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
+    let [cookie_pairs, parameters, pipelined, agents] = tokens.limits();
     let sessions = pipeline.stage().sessions();
     [
         ("direction_segments", flows.limit_direction_segments),

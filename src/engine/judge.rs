@@ -1,5 +1,6 @@
 //! What becomes of sightings? The session stage judges them in frame order, and whoever listens is told.
 
+use super::batch::{Heard, What};
 use super::stage::Stage;
 use crate::alert::Alert;
 use crate::base::time::{Stamp, Timestamp};
@@ -31,15 +32,33 @@ impl Judge {
 
     /// Takes what one step of a worker has seen, at the believed capture time `now`.
     pub fn hear(&mut self, seen: impl Iterator<Item = Seen>, now: Timestamp, audience: &mut impl Audience) {
-        for seen in seen {
-            match seen {
-                Seen::Token(token) => self.stage.apply(Sighting::Token(token), now, &mut self.alerts),
-                Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
-                Seen::Path(path) => self.stage.apply(Sighting::Path(path), now, &mut self.alerts),
-                Seen::Transaction(transaction) => audience.transaction(&transaction),
+        seen.for_each(|seen| self.take(seen, now, audience));
+        self.tell(audience);
+    }
+
+    /// Takes a round of several workers, in order. Each step is told as [`Judge::hear`] tells it.
+    pub fn hear_round(&mut self, round: Vec<Heard>, audience: &mut impl Audience) {
+        let mut step = None;
+        for Heard { moment, what, .. } in round {
+            if step.replace(moment.step) != Some(moment.step) {
+                self.tell(audience);
+            }
+            match what {
+                What::Seen(seen) => self.take(seen, moment.now, audience),
+                What::Time => self.on_time(moment.now, audience),
+                What::Neighbour(claim, at) => self.neighbour(claim, at, moment.now, audience),
             }
         }
         self.tell(audience);
+    }
+
+    fn take(&mut self, seen: Seen, now: Timestamp, audience: &mut impl Audience) {
+        match seen {
+            Seen::Token(token) => self.stage.apply(Sighting::Token(token), now, &mut self.alerts),
+            Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
+            Seen::Path(path) => self.stage.apply(Sighting::Path(path), now, &mut self.alerts),
+            Seen::Transaction(transaction) => audience.transaction(&transaction),
+        }
     }
 
     /// Takes a claim about where an address is.

@@ -208,7 +208,7 @@ fn wait(interfaces: &[Watched]) {
 }
 
 /// Brings the metrics to what was counted.
-pub fn publish(interfaces: &mut [Watched], pipeline: &mut Pipeline, tellers: &Tellers<'_>, metrics: &Metrics) {
+pub fn publish(interfaces: &mut [Watched], pipeline: &Pipeline, tellers: &Tellers<'_>, metrics: &Metrics) {
     let counts = interfaces.iter_mut().map(Watched::counts).collect();
     metrics.update(&counts::snapshot(pipeline, tellers.outputs, counts));
 }

@@ -4,15 +4,15 @@
 use std::panic;
 use std::time::Duration;
 
+use super::crew::Crew;
 use super::judge::{Audience, Judge};
 use super::reading::Reading;
 use super::stage::Stage;
 use super::timekeeper::Timekeeper;
-use super::worker::{Flows, Worker};
+use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{DecodeError, Decoded, Frame, Segment, decode};
-use crate::token::TokenTap;
+use crate::packet::{DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
 
 /// How a frame is read.
 type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
@@ -25,15 +25,23 @@ pub struct Pipeline {
     reading: Reading,
     time: Timekeeper,
     next_tick: Timestamp,
-    worker: Worker,
+    hands: Hands,
     judge: Judge,
 }
 
+/// Who reads the flows.
+pub enum Hands {
+    /// One worker on the thread of the reader: nothing is copied and nothing waits.
+    One(Box<Worker>),
+    /// Several workers on threads of their own. What they tell is the same, and comes a little later.
+    Many(Crew),
+}
+
 impl Pipeline {
-    /// Ties a worker and a judge together.
+    /// Ties workers and a judge together.
     #[must_use]
-    pub fn new(worker: Worker, judge: Judge) -> Self {
-        Self { reading: Reading::NOTHING, time: Timekeeper::default(), next_tick: Timestamp::MIN, worker, judge }
+    pub const fn new(hands: Hands, judge: Judge) -> Self {
+        Self { reading: Reading::NOTHING, time: Timekeeper::NOTHING, next_tick: Timestamp::MIN, hands, judge }
     }
 
     /// Takes the next frame.
@@ -47,7 +55,7 @@ impl Pipeline {
         self.on_time(frame.at.ts, audience);
         match panic::catch_unwind(|| decode(frame)) {
             Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, frame.at, audience),
-            Ok(Ok(Decoded::Neighbour(claim))) => self.judge.neighbour(claim, frame.at, self.time.now(), audience),
+            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, frame.at, audience),
             Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
             Ok(Ok(Decoded::NotTracked)) => {}
             Ok(Err(error)) => self.reading.undecoded(error),
@@ -58,8 +66,30 @@ impl Pipeline {
     /// A whole segment, of one frame or put together.
     fn segment(&mut self, segment: &Segment<'_>, at: Stamp, audience: &mut impl Audience) {
         self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
-        self.worker.segment(segment, at);
-        self.judge.hear(self.worker.drain(), self.time.now(), audience);
+        match &mut self.hands {
+            Hands::One(worker) => {
+                worker.segment(segment, at, self.time.timers());
+                self.judge.hear(worker.drain(), self.time.now(), audience);
+            }
+            Hands::Many(crew) => {
+                crew.segment(segment, at, self.time.timers(), self.time.now());
+                if crew.is_full() {
+                    self.hand_out(audience);
+                }
+            }
+        }
+    }
+
+    fn neighbour(&mut self, claim: NeighbourClaim, at: Stamp, audience: &mut impl Audience) {
+        match &mut self.hands {
+            Hands::One(_) => self.judge.neighbour(claim, at, self.time.now(), audience),
+            Hands::Many(crew) => {
+                crew.neighbour(claim, at, self.time.now());
+                if crew.is_full() {
+                    self.hand_out(audience);
+                }
+            }
+        }
     }
 
     /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
@@ -71,16 +101,53 @@ impl Pipeline {
             return;
         }
         self.next_tick = timers.after(TICK);
-        self.worker.on_time(timers);
-        self.judge.hear(self.worker.drain(), self.time.now(), audience);
-        self.judge.on_time(self.time.now(), audience);
+        match &mut self.hands {
+            Hands::One(worker) => {
+                worker.on_time(timers);
+                self.judge.hear(worker.drain(), self.time.now(), audience);
+                self.judge.on_time(self.time.now(), audience);
+            }
+            Hands::Many(crew) => crew.on_time(timers, self.time.now()),
+        }
     }
 
     /// The end of the history: flows end, what waited is judged, final counts are told.
     pub fn finish(&mut self, audience: &mut impl Audience) {
-        self.worker.finish();
-        self.judge.hear(self.worker.drain(), self.time.now(), audience);
+        match &mut self.hands {
+            Hands::One(worker) => {
+                worker.finish();
+                self.judge.hear(worker.drain(), self.time.now(), audience);
+            }
+            Hands::Many(crew) => {
+                crew.finish(self.time.timers(), self.time.now());
+                self.settle(audience);
+            }
+        }
         self.judge.finish(audience);
+    }
+
+    /// Lets several workers begin with what was read so far, and tells what they are done with. It
+    /// waits only while they are far behind.
+    pub fn hand_out(&mut self, audience: &mut impl Audience) {
+        let Hands::Many(crew) = &mut self.hands else { return };
+        while !crew.has_room()
+            && let Some(round) = crew.take_back(true)
+        {
+            self.judge.hear_round(round, audience);
+        }
+        crew.hand_out();
+        while let Some(round) = crew.take_back(false) {
+            self.judge.hear_round(round, audience);
+        }
+    }
+
+    /// Waits until all that was read so far is told.
+    pub fn settle(&mut self, audience: &mut impl Audience) {
+        self.hand_out(audience);
+        let Hands::Many(crew) = &mut self.hands else { return };
+        while let Some(round) = crew.take_back(true) {
+            self.judge.hear_round(round, audience);
+        }
     }
 
     /// What was read of the capture.
@@ -89,15 +156,22 @@ impl Pipeline {
         &self.reading
     }
 
-    /// The flow table, for its counters.
+    /// What the workers have counted.
     #[must_use]
-    pub const fn flows(&self) -> &Flows {
-        self.worker.flows()
+    pub fn counts(&self) -> WorkerCounts {
+        match &self.hands {
+            Hands::One(worker) => worker.counts(),
+            Hands::Many(crew) => crew.counts(),
+        }
     }
 
-    /// The token floor, for its counters and those of the protocol floor.
-    pub const fn tap(&mut self) -> &mut TokenTap {
-        self.worker.tap()
+    /// How long each of several workers has been at work; empty for one, whose reader knows.
+    #[must_use]
+    pub fn busy(&self) -> Vec<Duration> {
+        match &self.hands {
+            Hands::One(_) => Vec::new(),
+            Hands::Many(crew) => crew.busy().collect(),
+        }
     }
 
     /// The session stage, for its counters.
@@ -142,8 +216,9 @@ mod tests {
             key: &[7; 32],
             min_severity: crate::detect::Severity::Low,
             transactions: false,
+            workers: std::num::NonZeroU32::MIN,
         };
-        let mut pipeline = build::pipeline(&Config::default(), &ground);
+        let mut pipeline = build::pipeline(&Config::default(), &ground).unwrap();
         let end = |address: [u8; 4], port| Endpoint { ip: address.into(), port };
         let data = TcpFrame::new(end([10, 0, 0, 5], 40_000), end([10, 0, 1, 20], 80)).payload(b"GET ").bytes();
         let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { capture: 0, number: 1 } };
@@ -151,6 +226,6 @@ mod tests {
         pipeline.frame_by(|_| panic!("a mistake in a parser"), &frame, &mut Nobody);
         pipeline.frame(&frame, &mut Nobody);
         assert_eq!((pipeline.reading().frames, pipeline.reading().panics), (2, 1));
-        assert_eq!(pipeline.flows().counters().flows_created, 1);
+        assert_eq!(pipeline.counts().flows.flows_created, 1);
     }
 }

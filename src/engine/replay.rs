@@ -70,6 +70,7 @@ pub fn replay<S: PacketSource>(
                 let alerts = pipeline.stage().desk().told;
                 progress.set(position(source).read, pipeline.reading().frames, alerts);
             }
+            pipeline.hand_out(tellers);
             // Whoever follows a stream wants to see alerts while it goes on.
             if tellers.outputs.is_dirty() {
                 progress.aside(|| tellers.outputs.flush());

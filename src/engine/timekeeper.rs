@@ -16,7 +16,7 @@ const WITNESSES: u32 = 16;
 
 /// Capture time as it may be believed. One frame with a damaged time does not make everything expire,
 /// and a time that was too high does not stop the timers for good.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Timekeeper {
     now: Option<Timestamp>,
     /// How far the timers are ahead of `now`: by so much time was taken back.
@@ -34,6 +34,9 @@ struct Doubted {
 }
 
 impl Timekeeper {
+    /// Nothing was heard yet.
+    pub const NOTHING: Self = Self { now: None, lead: Duration::ZERO, doubted: None };
+
     /// The time believed; the lowest while none was heard. It runs back when many frames say that it
     /// was too high.
     #[must_use]
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn time_follows_frames_and_a_late_frame_does_not_take_it_back() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         let believed = [100, 99, 101, 700, 0].map(|s| heard(&mut keeper, s));
         assert_eq!(believed, [100, 100, 101, 700, 700].map(at));
         assert_eq!(keeper.timers(), at(700));
@@ -118,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_single_leap_is_not_believed_and_one_that_the_next_frame_confirms_is() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         keeper.hear(at(100));
         for _ in 0..100 {
             assert_eq!(heard(&mut keeper, i64::from(u32::MAX)), at(100));
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn frames_far_apart_take_time_forward_when_they_are_many() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         keeper.hear(at(0));
         for n in 1..16 {
             assert_eq!(heard(&mut keeper, n * 1000), at(0));
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_first_time_that_is_years_too_high_is_taken_back_and_timers_go_on() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         keeper.hear(at(1_000_000_000));
         for n in 0..15 {
             assert_eq!(heard(&mut keeper, 1000 + n), at(1_000_000_000));
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn frames_that_contradict_each_other_do_not_take_time_back() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         keeper.hear(at(1_000_000));
         for n in 0..100 {
             assert_eq!(heard(&mut keeper, (n % 5) * 1000), at(1_000_000));
@@ -168,7 +171,7 @@ mod tests {
 
     #[test]
     fn two_clocks_in_turn_do_not_run_the_timers_away() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         for _ in 0..10 {
             for seconds in [1_000_000, 100] {
                 (0..20).for_each(|_| keeper.hear(at(seconds)));
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_do_no_harm() {
-        let mut keeper = Timekeeper::default();
+        let mut keeper = Timekeeper::NOTHING;
         keeper.hear(Timestamp(i64::MAX));
         (0..16).for_each(|_| keeper.hear(Timestamp::MIN));
         assert_eq!(keeper.now(), Timestamp::MIN);

@@ -4,10 +4,10 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::base::time::{Stamp, Timestamp};
-use crate::flow::FlowTable;
+use crate::flow::{FlowCounters, FlowTable};
 use crate::packet::Segment;
-use crate::proto::Conversation;
-use crate::token::{Seen, TokenTap};
+use crate::proto::{Conversation, ProtoCounters};
+use crate::token::{Seen, TokenCounters, TokenTap};
 
 /// Every connection of one worker, each with its conversation.
 pub type Flows = FlowTable<Conversation<TokenTap>>;
@@ -25,20 +25,23 @@ impl Worker {
         Self { flows, tap }
     }
 
-    /// Takes the next segment of its flows.
-    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp) {
+    /// Takes the next segment of its flows; the time believed is `now`.
+    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp, now: Timestamp) {
+        self.flows.believe(now);
         self.guarded(|flows, tap| flows.on_segment(segment, at, tap));
     }
 
     /// Capture time has come to `now`: flows that were silent for too long end.
     pub fn on_time(&mut self, now: Timestamp) {
         self.guarded(|flows, tap| flows.on_time(now, tap));
+        self.tap.order_by_flow();
     }
 
     /// The end of the history: every flow ends.
     pub fn finish(&mut self) {
         // Each failure loses one flow, so this ends.
         while !self.guarded(|flows, tap| flows.drain(tap)) {}
+        self.tap.order_by_flow();
     }
 
     /// Takes what was seen since the last call, in order.
@@ -56,14 +59,37 @@ impl Worker {
         }
     }
 
-    /// The flow table, for its counters.
+    /// What was counted so far.
     #[must_use]
-    pub const fn flows(&self) -> &Flows {
-        &self.flows
+    pub fn counts(&self) -> WorkerCounts {
+        WorkerCounts {
+            flows: *self.flows.counters(),
+            flow_bytes: self.flows.bytes(),
+            proto: *self.tap.proto_counters(),
+            tokens: *self.tap.token_counters(),
+        }
     }
+}
 
-    /// The token floor, for its counters and those of the protocol floor.
-    pub const fn tap(&mut self) -> &mut TokenTap {
-        &mut self.tap
+/// Counters of the floors that a worker owns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkerCounts {
+    /// Of the flow table.
+    pub flows: FlowCounters,
+    /// Level: bytes of the flow table in use.
+    pub flow_bytes: u64,
+    /// Of the protocol floor.
+    pub proto: ProtoCounters,
+    /// Of the token floor.
+    pub tokens: TokenCounters,
+}
+
+impl WorkerCounts {
+    /// Adds what another worker counted.
+    pub fn add(&mut self, other: &Self) {
+        self.flows.add(other.flows);
+        self.flow_bytes += other.flow_bytes;
+        self.proto.add(other.proto);
+        self.tokens.add(other.tokens);
     }
 }

@@ -6,6 +6,7 @@ pub mod fragment;
 mod ip;
 mod link;
 pub mod neighbour;
+mod packed;
 mod syn;
 pub mod tcp;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
 pub use fragment::Fragment;
 pub use neighbour::{ClaimKind, NeighbourClaim};
+pub use packed::PackedSegment;
 pub use syn::SynTraits;
 pub use tcp::{Checksum, SeqNumber, TcpFlags, TcpOptions};
 

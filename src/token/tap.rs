@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::base::ids::DigestKey;
 use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
-use crate::flow::{Direction, FlowInfo};
+use crate::flow::{Direction, FlowId, FlowInfo};
 use crate::identity::user_agent::AgentRules;
 use crate::identity::{AddressSource, ClientIdentity, UserAgent};
 use crate::proto::{HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead};
@@ -53,6 +53,20 @@ pub enum Seen {
     Path(PathSighting),
     /// A request and its reply, for the metadata log.
     Transaction(Transaction),
+}
+
+impl Seen {
+    /// The flow in which it was seen.
+    #[must_use]
+    pub fn flow(&self) -> FlowId {
+        let request = match self {
+            Self::Token(token) => &token.request,
+            Self::Outcome(outcome) => &outcome.request,
+            Self::Path(path) => &path.request,
+            Self::Transaction(transaction) => &transaction.request,
+        };
+        request.id.flow
+    }
 }
 
 /// Reads tokens from the messages of all flows of one worker.
@@ -103,10 +117,22 @@ impl TokenTap {
         self.seen.drain(..)
     }
 
+    /// Orders what was seen since the last drain by flow: for a step that concerned many flows, whose
+    /// order must not depend on how they lie in a table.
+    pub fn order_by_flow(&mut self) {
+        self.seen.sort_by_key(Seen::flow);
+    }
+
     /// Counters of this floor.
     #[must_use]
     pub const fn token_counters(&self) -> &TokenCounters {
         &self.counters
+    }
+
+    /// Counters of the protocol floor below it.
+    #[must_use]
+    pub const fn proto_counters(&self) -> &ProtoCounters {
+        &self.proto
     }
 
     fn on_request(
