@@ -129,6 +129,25 @@ fn prometheus_counts_the_theft() {
 }
 
 #[test]
+fn several_workers_tell_the_theft_too() {
+    let Some(shop) = Shop::open(&[]) else { return };
+    let daemon = Daemon::watch_with(&shop, &["--workers", "3"]);
+    let cookie = shop.log_in("alice");
+    shop.steal(&cookie);
+    let told = SystemTime::now();
+    wait_for(PATIENCE, || daemon.theft()).expect("the theft is told");
+    assert!(told.elapsed().expect("time goes on") <= ALERT);
+    let busy = |worker: &str| daemon.metric("tokentrail_worker_busy_seconds_total", &format!("worker=\"{worker}\""));
+    let (all, _) = wait_for(PATIENCE, || {
+        let all = ["0", "1", "2"].map(|worker| busy(worker).expect("a series for each worker"));
+        all.iter().any(|seconds| *seconds > 0.0).then_some(all)
+    })
+    .expect("somebody worked");
+    println!("busy for {all:?} s");
+    assert_eq!(busy("3"), None);
+}
+
+#[test]
 fn capture_comes_back_with_the_interface() {
     let Some(shop) = Shop::open(&[]) else { return };
     let mut daemon = Daemon::watch(&shop);
@@ -180,6 +199,10 @@ struct Daemon<'s> {
 impl<'s> Daemon<'s> {
     /// Starts it and waits until it is ready.
     fn watch(shop: &'s Shop) -> Self {
+        Self::watch_with(shop, &[])
+    }
+
+    fn watch_with(shop: &'s Shop, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a scratch folder");
         let place = |name: &str| dir.path().join(name);
         fs::write(place("key"), [0x5a; 32]).expect("written");
@@ -189,6 +212,7 @@ impl<'s> Daemon<'s> {
         command.env_remove("TOKENTRAIL_CONFIG").current_dir(dir.path());
         command.args(["run", "-i", MIRROR, "--alerts", "alerts", "--events", "events", "--format", "ecs"]);
         command.args(["--token-key-file", "key", "--web.listen-address", LISTEN, "--log.level", "trace"]);
+        command.args(flags);
         command.stdout(file("stdout")).stderr(file("stderr"));
         let process = Process::start(command).expect("it starts");
         let mut daemon = Self { process, shop, dir };

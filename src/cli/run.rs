@@ -1,5 +1,6 @@
 //! How does `tokentrail run` go? Interfaces opened, metrics served, watched until a signal.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let mut watched = open(&setup.config.interfaces, filter.as_deref())?;
     let key = setup::daemon_key(&arguments.results, &setup.config)?;
     let mut outputs = setup.outputs(&arguments.results, global, true)?;
-    let metrics = Arc::new(metrics(&setup, &watched, &outputs).or_exit(Exit::Failed)?);
+    let metrics = Arc::new(metrics(&setup, &watched, &outputs, arguments.results.workers).or_exit(Exit::Failed)?);
     let ready = Arc::new(AtomicBool::new(false));
     let listener = Listener::start(setup.config.web_listen, tls, Arc::clone(&metrics), Arc::clone(&ready))
         .or_exit(Exit::Failed)?;
@@ -96,13 +97,19 @@ fn open(interfaces: &[Interface], filter: Option<&str>) -> Result<Vec<Watched>, 
     interfaces.iter().enumerate().map(open).collect()
 }
 
-fn metrics(setup: &Setup, watched: &[Watched], outputs: &Outputs) -> Result<Metrics, impl std::fmt::Display + use<>> {
+fn metrics(
+    setup: &Setup,
+    watched: &[Watched],
+    outputs: &Outputs,
+    workers: NonZeroU32,
+) -> Result<Metrics, impl std::fmt::Display + use<>> {
     Metrics::new(&Layout {
         interfaces: &watched.iter().map(|interface| interface.name().to_owned()).collect::<Vec<_>>(),
         outputs: &outputs.counters().map(|(name, _)| name.to_owned()).collect::<Vec<_>>(),
         detectors: &CATALOGUE.map(|detector| detector.name),
         rules: &KINDS.map(|kind| (kind, setup.rules.count(kind))),
         pools: &build::pools(setup.config.memory),
+        workers: workers.get(),
         loaded: clock::now(),
     })
 }

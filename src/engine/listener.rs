@@ -171,8 +171,15 @@ mod tests {
     }
 
     fn start(port: u16, ready: &Arc<AtomicBool>) -> Result<Listener, ListenError> {
-        let layout =
-            Layout { interfaces: &[], outputs: &[], detectors: &[], rules: &[], pools: &[], loaded: Timestamp(0) };
+        let layout = Layout {
+            interfaces: &[],
+            outputs: &[],
+            detectors: &[],
+            rules: &[],
+            pools: &[],
+            workers: 1,
+            loaded: Timestamp(0),
+        };
         let metrics = Arc::new(Metrics::new(&layout).unwrap());
         Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None, metrics, Arc::clone(ready))
     }
@@ -202,8 +209,15 @@ mod tests {
         std::fs::write(&file, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}").unwrap();
         let tls = crate::engine::web_config::load(&file).unwrap();
 
-        let layout =
-            Layout { interfaces: &[], outputs: &[], detectors: &[], rules: &[], pools: &[], loaded: Timestamp(0) };
+        let layout = Layout {
+            interfaces: &[],
+            outputs: &[],
+            detectors: &[],
+            rules: &[],
+            pools: &[],
+            workers: 1,
+            loaded: Timestamp(0),
+        };
         let metrics = Arc::new(Metrics::new(&layout).unwrap());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = Listener::start(address, Some(tls), metrics, Arc::default()).unwrap();

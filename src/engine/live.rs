@@ -134,6 +134,7 @@ pub fn watch(
     let mut snapshots = Stopwatch::start();
     let mut complaints = None;
     let mut decided = Vec::new();
+    let mut worked = Duration::ZERO;
     let stop = loop {
         if let Some(stop) = signals.stop() {
             break stop;
@@ -141,12 +142,14 @@ pub fn watch(
         let work = Stopwatch::start();
         let busy = turn(interfaces, pipeline, &mut Timed { tellers, decided: &mut decided });
         if busy {
-            metrics.worked(work.elapsed());
+            worked += work.elapsed();
         }
         ready.store(interfaces.iter().all(|interface| interface.lost.is_none()), Ordering::Relaxed);
         if !busy {
             let settled = clock::now().0.saturating_sub_unsigned(SLACK.as_nanos() as u64);
-            pipeline.on_time(Timestamp(settled), &mut Timed { tellers, decided: &mut decided });
+            let mut timed = Timed { tellers, decided: &mut decided };
+            pipeline.on_time(Timestamp(settled), &mut timed);
+            pipeline.settle(&mut timed);
         }
         if tellers.outputs.is_dirty() {
             tellers.outputs.flush();
@@ -165,6 +168,7 @@ pub fn watch(
         complain(tellers, &mut complaints);
         if snapshots.lapped(SNAPSHOT_EVERY) {
             publish(interfaces, pipeline, tellers, metrics);
+            tell_busy(pipeline, worked, metrics);
         }
         if !busy {
             wait(interfaces);
@@ -176,6 +180,7 @@ pub fn watch(
     tellers.outputs.flush();
     complain(tellers, &mut None);
     publish(interfaces, pipeline, tellers, metrics);
+    tell_busy(pipeline, worked, metrics);
     stop
 }
 
@@ -211,6 +216,14 @@ fn wait(interfaces: &[Watched]) {
 pub fn publish(interfaces: &mut [Watched], pipeline: &Pipeline, tellers: &Tellers<'_>, metrics: &Metrics) {
     let counts = interfaces.iter_mut().map(Watched::counts).collect();
     metrics.update(&counts::snapshot(pipeline, tellers.outputs, counts));
+}
+
+/// Tells how long each worker was busy. One alone is the reader, whose time is `worked`.
+fn tell_busy(pipeline: &Pipeline, worked: Duration, metrics: &Metrics) {
+    match pipeline.busy() {
+        alone if alone.is_empty() => metrics.worked(0, worked),
+        several => several.into_iter().enumerate().for_each(|(worker, busy)| metrics.worked(worker, busy)),
+    }
 }
 
 /// Logs what went wrong with an output, at most once a minute.

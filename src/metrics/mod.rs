@@ -32,6 +32,8 @@ pub struct Layout<'a> {
     pub rules: &'a [(&'static str, usize)],
     /// Bytes that each pool of the memory budget may use.
     pub pools: &'a [(&'static str, u64)],
+    /// Flow workers.
+    pub workers: u32,
     /// When the configuration was loaded.
     pub loaded: Timestamp,
 }
@@ -57,7 +59,7 @@ pub struct Metrics {
     output_errors: Vec<IntCounter>,
     output_dropped: Vec<IntCounter>,
     detection_delay: Histogram,
-    worker_busy: Counter,
+    worker_busy: Vec<Counter>,
 }
 
 impl Metrics {
@@ -99,6 +101,7 @@ impl Metrics {
             "Time from the capture of the frame that decided to the alert being written.",
         ));
         let busy = CounterVec::new(opts("worker_busy_seconds_total", "Time spent on frames."), &["worker"]);
+        let busy = make.register(busy)?;
 
         let (mut counters, mut gauges) = (Vec::new(), Vec::new());
         for family in snapshot::COUNTERS {
@@ -147,7 +150,7 @@ impl Metrics {
             output_errors: make.per("output_errors_total", "Failed writes of an output.", "output", &outputs)?,
             output_dropped: make.per("output_dropped_total", "Alerts that an output lost.", "output", &outputs)?,
             detection_delay: make.register(Histogram::with_opts(delay.buckets(DELAYS.to_vec())))?,
-            worker_busy: make.register(busy)?.with_label_values(&["0"]),
+            worker_busy: (0..layout.workers).map(|worker| busy.with_label_values(&[&worker.to_string()])).collect(),
             registry: make.registry,
         })
     }
@@ -191,9 +194,11 @@ impl Metrics {
         self.detection_delay.observe(delay.as_secs_f64());
     }
 
-    /// The worker spent so much time on frames.
-    pub fn worked(&self, time: Duration) {
-        self.worker_busy.inc_by(time.as_secs_f64());
+    /// The worker of this number, from 0, has spent so much time on frames since the start.
+    pub fn worked(&self, worker: usize, since_start: Duration) {
+        if let Some(counter) = self.worker_busy.get(worker) {
+            counter.inc_by((since_start.as_secs_f64() - counter.get()).max(0.0));
+        }
     }
 
     /// The text exposition format, version 0.0.4.

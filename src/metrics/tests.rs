@@ -13,6 +13,7 @@ fn metrics() -> Metrics {
         detectors: &["token.new_ip", "token.new_client"],
         rules: &[("tokens", 40)],
         pools: &[("sessions", 512 << 20), ("flows", 200 << 20), ("reassembly", 256 << 20)],
+        workers: 1,
         loaded: Timestamp::from_parts(1_700_000_000, 0),
     })
     .unwrap()
@@ -81,7 +82,8 @@ fn snapshots_move_series_and_counters_never_go_back() {
     metrics.update(&busy());
     metrics.update(&busy());
     metrics.told_after(Duration::from_millis(75));
-    metrics.worked(Duration::from_millis(1500));
+    metrics.worked(0, Duration::from_millis(500));
+    metrics.worked(0, Duration::from_millis(1500));
     let text = metrics.render().unwrap();
     for line in [
         "tokentrail_capture_packets_total{interface=\"eth0\"} 0",
