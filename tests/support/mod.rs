@@ -20,10 +20,12 @@ pub fn tokentrail() -> Command {
     command
 }
 
-/// Third-party captures beside the checkout, which are never part of it. `None` when they are not there:
-/// then the test says that it was skipped.
+/// Third-party captures beside the checkout, or where `TOKENTRAIL_SHARED` says; they are never part of
+/// it. `None` when they are not there: then the test says that it was skipped.
+#[allow(clippy::disallowed_methods, reason = "a test may be told where its material is")]
 pub fn shared(part: &str) -> Option<PathBuf> {
-    let place = root().join("../shared").join(part);
+    let named = std::env::var("TOKENTRAIL_SHARED").map(PathBuf::from);
+    let place = named.unwrap_or_else(|_| root().join("../shared")).join(part);
     if place.is_dir() {
         return Some(place);
     }
