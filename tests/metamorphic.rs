@@ -21,6 +21,7 @@ use support::{Replay, bundled, shared};
 use tokentrail::base::time::Timestamp;
 use tokentrail::detect::Severity;
 use tokentrail::flow::CloseReason;
+use tokentrail::packet::craft::{self, TcpFrame};
 
 /// Bundled captures, and shared ones where there are any.
 fn captures() -> Vec<PathBuf> {
@@ -97,38 +98,62 @@ fn any_number_of_workers_tells_the_same_bytes() {
     }
 }
 
-/// Timers of many flows go off between frames of others; times run back and leap.
+/// Requests that nobody answers, and streams with holes: of them something is told only when a timer goes
+/// off, while the frames of others come and times run back a little, or leap.
 #[test]
 fn workers_agree_on_time_however_it_runs() {
     let bench = Bench::new();
-    let mut all: Vec<Owned> = Vec::new();
-    for (n, capture) in bundled().iter().enumerate() {
-        let mut frames = frames(capture);
-        // Cut off before the end, so that flows stay open and time out; every capture at its own pace.
-        frames.truncate(frames.len() * 2 / 3);
-        let start = frames.first().expect("frames").ts;
-        for frame in &mut frames {
-            let since = frame.ts.0 - start.0;
-            frame.ts = Timestamp(1_700_000_000_000_000_000 + since * (1 + n as i64 * 7));
+    let second = 1_000_000_000_i64;
+    let start = 1_700_000_000 * second;
+    let server = craft::endpoint("10.0.1.20:80");
+    let mut frames = Vec::new();
+    let mut put = |at: i64, frame: &TcpFrame| {
+        let data = frame.bytes();
+        let wire_len = u32::try_from(data.len()).expect("short");
+        frames.push(Owned { ts: Timestamp(start + at), link: frame.link, wire_len, data });
+    };
+    for n in 0..120_u16 {
+        let client = craft::endpoint(&format!("10.0.{}.5:{}", 2 + n % 7, 40_000 + n));
+        let at = i64::from(n) * second * 3 / 5;
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: shop.test\r\nCookie: PHPSESSID={}\r\n\r\n", token(n % 9));
+        let from_client = TcpFrame::new(client, server).seq(1000).ack(5000);
+        put(at, &from_client.clone().payload(request.as_bytes()));
+        // Acknowledged bytes that were never captured, then the next request.
+        let after = 1000 + u32::try_from(request.len()).expect("short");
+        put(at + second / 9, &TcpFrame::new(server, client).seq(5000).ack(after + 700));
+        if n % 2 == 0 {
+            put(at + second / 7, &from_client.seq(after + 700).payload(request.as_bytes()));
         }
-        all.extend(frames);
     }
-    all.sort_by_key(|frame| frame.ts);
-    for (n, frame) in all.iter_mut().enumerate() {
+    for n in 0..2_000_i64 {
+        let client = craft::endpoint(&format!("10.0.9.9:{}", 20_000 + n % 50));
+        put(n * second * 7 / 10, &TcpFrame::new(client, server).seq(u32::try_from(n).expect("few")).payload(b"GET "));
+    }
+    frames.sort_by_key(|frame| frame.ts);
+    for (n, frame) in frames.iter_mut().enumerate() {
         match n % 97 {
-            13 => frame.ts.0 -= 3_000_000_000,
-            40 => frame.ts.0 += 86_400_000_000_000,
+            13 => frame.ts.0 -= 3 * second,
+            14 => frame.ts.0 += 2 * second,
+            40 => frame.ts.0 += 86_400 * second,
             _ => {}
         }
     }
-    let one = bench.replay(&all, 1);
-    assert!(one.alerts.iter().any(|alert| alert.severity >= Severity::High));
-    assert!(one.counts.flows.closed(CloseReason::Timeout) >= 10);
+
+    let one = bench.replay(&frames, 1);
+    assert!(one.counts.flows.closed(CloseReason::Timeout) >= 100 && one.counts.flows.gaps >= 40, "{:?}", one.counts);
+    assert!(one.alerts.iter().any(|alert| alert.severity >= Severity::Medium));
     for workers in 2..=8 {
-        let several = bench.replay(&all, workers);
-        assert_eq!(one.lines, several.lines, "{workers} workers");
+        let several = bench.replay(&frames, workers);
+        let first = one.lines.iter().zip(&several.lines).position(|(a, b)| a != b);
+        assert!(one.lines == several.lines, "{workers} workers: another line {first:?} of {}", one.lines.len());
         assert_eq!(one.summary, several.summary, "{workers} workers");
     }
+}
+
+/// A strong value, one of many.
+fn token(n: u16) -> String {
+    let mixed = |salt: u64| (u64::from(n) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ salt);
+    format!("{:016x}{:016x}", mixed(0), mixed(0x5bd1_e995_7b64_a1f3))
 }
 
 #[test]
