@@ -19,6 +19,7 @@ use inside::{Bench, Owned};
 use nix::time::ClockId;
 use tokentrail::base::net::Endpoint;
 use tokentrail::base::time::Timestamp;
+use tokentrail::metrics::snapshot::COUNTERS;
 use tokentrail::packet::TcpFlags;
 use tokentrail::packet::craft::{TcpFrame, endpoint};
 
@@ -191,5 +192,21 @@ fn four_times_the_attack_is_at_most_five_times_the_work() {
         }
         println!("{ratio:4.1} × for {name} ({least_small:?}, {least_large:?})");
         assert!(ratio <= BAR, "{name}: {TIMES} times as much takes {ratio:.1} times the work");
+    }
+}
+
+#[test]
+fn every_bound_that_is_counted_is_documented_once() {
+    let text = std::fs::read_to_string(support::root().join("docs/limits.md")).expect("docs/limits.md");
+    let family = COUNTERS.iter().find(|family| family.name == "limit_hits_total").expect("the family");
+    let mut documented: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut counted = family.values.to_vec();
+    documented.sort_unstable();
+    counted.sort_unstable();
+    assert_eq!(documented, counted, "the rows of docs/limits.md and the labels of limit_hits_total");
+    for page in ["README.md", "SECURITY.md"] {
+        let page = std::fs::read_to_string(support::root().join(page)).expect("a page");
+        assert!(page.contains("docs/limits.md"));
     }
 }
