@@ -5,7 +5,7 @@
 #[path = "bench/generate/mod.rs"]
 mod generate;
 
-use generate::Kind;
+use generate::{Kind, Shape};
 use tokentrail::base::time::Stamp;
 use tokentrail::packet::{Checksum, Decoded, Frame, LinkType, decode};
 
@@ -65,4 +65,21 @@ fn packets_have_the_promised_size_and_cookies_are_stolen() {
         assert!(expected.contains(&mean), "{}: {mean}", kind.name());
         assert_eq!(totals.thefts > 0, kind != Kind::TlsMix, "{}: {totals:?}", kind.name());
     }
+}
+
+#[test]
+fn shapes_have_the_connections_and_sessions_they_promise() {
+    let mut file = Vec::new();
+    let totals = generate::write_shape(Shape::Open { connections: 40, exchanges: 3 }, 1.0, 1, &mut file).unwrap();
+    assert_eq!((totals.connections, frames(&file).len() as u64), (40, totals.packets));
+    // A handshake and three polls of at least two segments each; nobody says goodbye.
+    assert!(totals.packets >= 40 * (3 + 3 * 2), "{totals:?}");
+
+    file.clear();
+    let totals = generate::write_shape(Shape::Sessions { sessions: 60, connections: 7 }, 1.0, 1, &mut file).unwrap();
+    assert_eq!(totals.connections, 7);
+    let text = String::from_utf8_lossy(&file).into_owned();
+    let cookies: std::collections::BTreeSet<_> =
+        text.split("Cookie: ").skip(1).filter_map(|rest| rest.split_once('\r')).map(|(cookie, _)| cookie).collect();
+    assert_eq!(cookies.len(), 60);
 }

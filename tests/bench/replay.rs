@@ -1,9 +1,11 @@
 //! What does it cost to read a capture: a bare libpcap loop, tokentrail, and others that look for
 //! cookies? Generates captures, lets the programs read them in turn, and prints CPU time as ratios.
+//! Then what grows and how far, each figure beside its bar.
 //!
 //! `make bench`, or `cargo bench --bench replay -- --scale 0.1` for a quick look. Time on a shared
 //! machine is noise: only the ratios of one run can be compared, with those of another run too.
 
+mod bars;
 mod generate;
 mod libpcap_loop;
 mod measure;
@@ -35,7 +37,7 @@ struct Arguments {
     /// Runs of every program; medians are shown.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Only captures with this in their name.
+    /// Only captures with this in their name; `bars` is for the figures with bars alone.
     #[arg(long)]
     only: Option<String>,
     /// The program to be measured.
@@ -115,6 +117,11 @@ fn measure_all(arguments: &Arguments) -> Result<()> {
         if !arguments.keep {
             fs::remove_file(&capture)?;
         }
+    }
+    if arguments.only.as_ref().is_none_or(|only| "bars".contains(only)) {
+        let Arguments { tokentrail, scale, seed, runs, .. } = arguments;
+        let bench = bars::Bench { tokentrail, room: &room, scale: *scale, seed: *seed, runs: *runs };
+        bench.measure_all()?;
     }
     Ok(())
 }

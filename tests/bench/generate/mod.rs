@@ -85,18 +85,43 @@ impl Kind {
     }
 }
 
+/// What a capture is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    /// A kind in its usual size.
+    Mix(Kind),
+    /// So many connections that stay open, with so many polls each.
+    Open { connections: u64, exchanges: u64 },
+    /// So many sessions, all live, over a few connections as from a proxy.
+    Sessions { sessions: u64, connections: u64 },
+}
+
 /// Writes a capture of about [`Kind::size`] times `scale` packets.
 ///
 /// # Errors
 /// When `out` fails.
 pub(crate) fn write(kind: Kind, scale: f64, seed: u64, out: &mut impl Write) -> io::Result<Totals> {
+    write_shape(Shape::Mix(kind), scale, seed, out)
+}
+
+/// Writes a capture of this shape; `scale` is for the sizes of kinds.
+///
+/// # Errors
+/// When `out` fails.
+pub(crate) fn write_shape(shape: Shape, scale: f64, seed: u64, out: &mut impl Write) -> io::Result<Totals> {
+    let kind = match shape {
+        Shape::Mix(kind) => kind,
+        Shape::Open { .. } | Shape::Sessions { .. } => Kind::OpenConnections,
+    };
     let mut traffic = Traffic::new(kind, seed);
     let mut file = PcapWriter::new(out)?;
     let size = (kind.size() as f64 * scale) as u64;
-    match kind {
-        Kind::Empty => {}
-        Kind::OpenConnections => traffic.take_turns(size, &mut file)?,
-        _ => traffic.overlap(size, &mut file)?,
+    match shape {
+        Shape::Mix(Kind::Empty) => {}
+        Shape::Mix(Kind::OpenConnections) => traffic.take_turns(size, kind.exchanges(), &mut file)?,
+        Shape::Mix(_) => traffic.overlap(size, &mut file)?,
+        Shape::Open { connections, exchanges } => traffic.take_turns(connections, exchanges, &mut file)?,
+        Shape::Sessions { sessions, connections } => traffic.share(sessions, connections, &mut file)?,
     }
     Ok(Totals { packets: file.packets, bytes: file.bytes, connections: traffic.connections, thefts: traffic.thefts })
 }
@@ -178,8 +203,13 @@ impl Traffic {
     }
 
     /// All connections are opened and stay so; each sends one packet before the first sends its next.
-    fn take_turns(&mut self, connections: u64, file: &mut PcapWriter<'_, impl Write>) -> io::Result<()> {
-        let mut open: Vec<_> = (0..connections).map(|n| self.arrive_to_stay(n)).collect();
+    fn take_turns(
+        &mut self,
+        connections: u64,
+        exchanges: u64,
+        file: &mut PcapWriter<'_, impl Write>,
+    ) -> io::Result<()> {
+        let mut open: Vec<_> = (0..connections).map(|n| self.arrive_to_stay(n, exchanges)).collect();
         let mut has_more = true;
         while has_more {
             has_more = false;
@@ -188,6 +218,21 @@ impl Traffic {
                     continue;
                 }
                 has_more |= self.send_one(connection, file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each session is used once, on one of the connections in turn.
+    fn share(&mut self, sessions: u64, connections: u64, file: &mut PcapWriter<'_, impl Write>) -> io::Result<()> {
+        let visit = |client| Visit { client, server: client % Self::SERVERS };
+        let mut open: Vec<_> = (0..connections).map(|n| self.connect(Visitor::Known(visit(n)), 0)).collect();
+        open.iter_mut().for_each(|connection| connection.talk.open());
+        for session in 0..sessions {
+            let Some(Connection { talk, .. }) = open.get_mut((session % connections) as usize) else { continue };
+            http::tiny_exchange(talk, Visitor::Known(visit(session)), false, &mut self.random);
+            while let Some(frame) = talk.queue.pop_front() {
+                file.frame(&frame)?;
             }
         }
         Ok(())
@@ -212,13 +257,13 @@ impl Traffic {
 
     /// Connection `n` of those that stay. Each client has one; a thief takes the cookie of a client
     /// that comes before it in the turn.
-    fn arrive_to_stay(&mut self, n: u64) -> Connection {
+    fn arrive_to_stay(&mut self, n: u64, exchanges: u64) -> Connection {
         let visit = |client| Visit { client, server: client % Self::SERVERS };
         let visitor = match n % Self::THEFT_EVERY {
             20 => Visitor::Thief(visit(n - 10)),
             _ => Visitor::Known(visit(n)),
         };
-        self.connect(visitor, self.kind.exchanges())
+        self.connect(visitor, exchanges)
     }
 
     fn connect(&mut self, visitor: Visitor, exchanges_left: u64) -> Connection {
