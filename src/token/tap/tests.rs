@@ -58,6 +58,7 @@ fn rules() -> TapRules {
         ]),
         login: LoginRules(vec![LoginRule { paths: vec![Pattern::parse("/login")], ..LoginRule::default() }]),
         agents: Arc::default(),
+        topology: Arc::default(),
     }
 }
 

@@ -1,0 +1,1 @@
+//! Is one request one sighting, and are two requests two?
