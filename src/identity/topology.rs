@@ -168,6 +168,12 @@ impl Topology {
         self.nat.iter().any(|nat| nat.joins(a, b))
     }
 
+    /// Whether the address is one that all behind a translation share.
+    #[must_use]
+    pub fn is_outside_of_nat(&self, ip: IpAddr) -> bool {
+        self.nat.iter().any(|nat| nat.outside == ip.to_canonical())
+    }
+
     /// Whether the address `inside` is seen as `outside` behind a translation.
     #[must_use]
     pub fn translates(&self, inside: IpAddr, outside: IpAddr) -> bool {
@@ -223,6 +229,7 @@ mod tests {
         assert!(!topology.are_joined_by_nat(ip("10.0.0.1"), ip("10.0.0.2")));
         assert!(topology.translates(ip("10.0.0.1"), ip("203.0.113.5")));
         assert!(!topology.translates(ip("203.0.113.5"), ip("10.0.0.1")));
+        assert!(topology.is_outside_of_nat(ip("203.0.113.5")) && !topology.is_outside_of_nat(ip("10.0.0.1")));
     }
 
     #[test]

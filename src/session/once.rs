@@ -171,7 +171,11 @@ impl Once {
             Join::Beside => {}
         }
         // A request by nobody in particular is no reason to pass over one by somebody.
-        if !issued && earlier.address.is_none() && leg.address.is_some() {
+        let by_anybody = match kind {
+            RepeatKind::NatLeg => join == Join::Upstream,
+            _ => earlier.address.is_none() && leg.address.is_some(),
+        };
+        if by_anybody && !issued {
             return None;
         }
         Some(Repeat {

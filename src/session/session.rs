@@ -295,12 +295,13 @@ impl Session {
     }
 
     /// The binding that `client` fits: exactly, or else with an innocent explanation.
-    /// Of several that an unknown address fits, the one that was seen last.
+    /// Of several that an address fits which says little, the one that was seen last.
     fn fit(&self, client: &ClientIdentity, neighbours: &Neighbours) -> Option<(usize, IdentityDiff)> {
+        let vague = is_vague(client, neighbours);
         self.fitting(client, neighbours).min_by_key(|(index, diff)| {
             let explained = u8::from(diff.address.is_explained()) + u8::from(diff.user_agent.is_explained());
-            let last_seen = self.bindings.get(*index).filter(|_| client.address.is_none()).map(|b| b.last_seen);
-            (explained, Reverse(last_seen))
+            let last_seen = self.bindings.get(*index).filter(|_| vague).map(|b| b.last_seen);
+            (Reverse(last_seen), explained)
         })
     }
 
@@ -312,9 +313,9 @@ impl Session {
             .filter(|(_, diff)| !diff.is_distinct())
     }
 
-    /// Whether an unknown address fits several actors: then nobody is known to be back.
+    /// Whether its address says little and fits several actors: then nobody is known to be back.
     fn is_anybody(&self, client: &ClientIdentity, neighbours: &Neighbours) -> bool {
-        client.address.is_none() && self.fitting(client, neighbours).nth(1).is_some()
+        is_vague(client, neighbours) && self.fitting(client, neighbours).nth(1).is_some()
     }
 
     /// Fills in what was not known of the actor that `client` is.
@@ -493,6 +494,11 @@ impl Session {
             self.turns.clear();
         }
     }
+}
+
+/// Whether an address is unknown, or shared by all behind a translation.
+fn is_vague(client: &ClientIdentity, neighbours: &Neighbours) -> bool {
+    client.address.is_none_or(|address| neighbours.topology().is_outside_of_nat(address))
 }
 
 /// Rank of a difference: fewer different facets first, then the nearer address.
