@@ -25,7 +25,7 @@ use crate::token::{RequestId, TokenSighting, TokenUse};
 const WINDOW: Duration = Duration::from_millis(50);
 
 /// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes.
-const LEGS: usize = 65_536;
+const LEGS: usize = 16_384;
 
 /// What a sighting repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
