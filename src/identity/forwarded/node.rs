@@ -29,7 +29,7 @@ fn read(text: &str) -> Option<IpAddr> {
         let port = after.is_empty() || after.strip_prefix(':').is_some_and(is_port);
         return v6(inside).filter(|_| port).map(IpAddr::V6);
     }
-    if let Some(address) = text.parse::<Ipv4Addr>().ok() {
+    if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Some(IpAddr::V4(address));
     }
     match text.split_once(':') {
