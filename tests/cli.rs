@@ -60,7 +60,7 @@ fn wrong_arguments_exit_with_2() {
 
 #[test]
 fn what_is_of_a_later_version_is_refused_by_name() {
-    for flag in ["--keylog", "--trusted-proxy", "--nat", "--evidence", "--report"] {
+    for flag in ["--keylog", "--evidence", "--report"] {
         refused(&["replay", "a.pcap", flag, "x"], 2, &[flag, "not available in this version"]);
     }
     for command in ["explain", "doctor", "ctl"] {

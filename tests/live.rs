@@ -24,7 +24,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use network::{Process, code, wait_for};
-use shop::{FIREFOX, MIRROR, Shop, THIEF, VICTIM};
+use shop::{DMZ, FIREFOX, MIRROR, PROXY, Shop, THIEF, VICTIM};
 use support::{contains, field, forms, rank, text};
 
 /// The longest that an alert, a resumed capture or an exit may take.
@@ -94,6 +94,40 @@ fn a_stolen_cookie_is_told_within_a_second() {
         for piece in secret.as_bytes().windows(12) {
             assert!(!contains(&written, piece), "a piece of a secret was written");
         }
+    }
+}
+
+#[test]
+fn behind_a_proxy_the_alert_names_the_thief() {
+    let Some(shop) = Shop::open_behind_proxy() else { return };
+    // at the proxy both legs of every request are seen, at the server the second one
+    for (interface, account, legs, read_in) in [(DMZ, "alice", 2, "packet"), (MIRROR, "bob", 1, "x-forwarded-for")] {
+        let mut daemon = Daemon::watch_at(&shop, interface, &["--trusted-proxy", PROXY]);
+        let cookie = shop.log_in(account);
+        shop.browse(account, &[], &["/account", "/cart"]);
+        shop.steal_with(&cookie, &["-H", &format!("X-Forwarded-For: {VICTIM}")]);
+        let (alert, _) = wait_for(PATIENCE, || daemon.theft()).expect("the theft is told");
+        assert_eq!(text(&alert, "tokentrail.prior.ip"), VICTIM, "{interface}");
+        assert_eq!(text(&alert, "tokentrail.suspect.ip"), THIEF, "{interface}");
+        assert_eq!(text(&alert, "tokentrail.suspect.address_from"), read_in, "{interface}");
+        assert_eq!(field(&alert, "tokentrail.suspect.requests"), 1, "{interface}: once, however many legs");
+        assert_eq!(field(&alert, "tokentrail.token.actors"), 2, "{interface}: the proxy is none");
+
+        let told = || daemon.metric("tokentrail_alerts_total", "detector=\"token.new_client\"") > Some(0.0);
+        assert!(wait_for(PATIENCE, || told().then_some(())).is_some(), "{interface}: the metrics know it too");
+        let repeats = daemon.metric("tokentrail_duplicates_total", "kind=\"proxy_leg\"");
+        assert_eq!(repeats > Some(0.0), legs == 2, "{interface}: {repeats:?}");
+        assert_eq!(daemon.metric("tokentrail_client_address_unresolved_total", "reason=\"absent\""), Some(0.0));
+        daemon.stop("TERM");
+        let accused: std::collections::BTreeSet<_> = daemon
+            .alerts()
+            .iter()
+            .filter(|alert| text(alert, "rule.name") != "token.plaintext")
+            .map(|alert| (text(alert, "client.ip").to_owned(), text(alert, "tokentrail.incident").to_owned()))
+            .collect();
+        assert_eq!(accused.len(), 1, "{interface}: one thief, one incident: {accused:?}");
+        let exposed = daemon.alerts().iter().any(|alert| text(alert, "rule.name") == "token.plaintext");
+        assert_eq!(exposed, legs == 2, "{interface}: the hop behind the proxy exposes nothing");
     }
 }
 
@@ -197,12 +231,18 @@ struct Daemon<'s> {
 }
 
 impl<'s> Daemon<'s> {
-    /// Starts it and waits until it is ready.
+    /// Starts it at the server's cable and waits until it is ready.
     fn watch(shop: &'s Shop) -> Self {
         Self::watch_with(shop, &[])
     }
 
+    /// The same with more flags.
     fn watch_with(shop: &'s Shop, flags: &[&str]) -> Self {
+        Self::watch_at(shop, MIRROR, flags)
+    }
+
+    /// The same at another interface of the gateway.
+    fn watch_at(shop: &'s Shop, interface: &str, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a scratch folder");
         let place = |name: &str| dir.path().join(name);
         fs::write(place("key"), [0x5a; 32]).expect("written");
@@ -210,7 +250,7 @@ impl<'s> Daemon<'s> {
         let file = |name: &str| File::create(place(name)).expect("a file");
         let mut command = shop.network.command("gateway", env!("CARGO_BIN_EXE_tokentrail"));
         command.env_remove("TOKENTRAIL_CONFIG").current_dir(dir.path());
-        command.args(["run", "-i", MIRROR, "--alerts", "alerts", "--events", "events", "--format", "ecs"]);
+        command.args(["run", "-i", interface, "--alerts", "alerts", "--events", "events", "--format", "ecs"]);
         command.args(["--token-key-file", "key", "--web.listen-address", LISTEN, "--log.level", "trace"]);
         command.args(flags);
         command.stdout(file("stdout")).stderr(file("stderr"));
@@ -242,11 +282,16 @@ impl<'s> Daemon<'s> {
             .reduce(|a, b| a + b)
     }
 
-    /// All complete alerts so far about a cookie in the hands of another client, by the thief.
-    fn thefts(&self) -> Vec<Value> {
+    /// All complete alerts so far.
+    fn alerts(&self) -> Vec<Value> {
         let mut bytes = fs::read(self.dir.path().join("alerts")).unwrap_or_default();
         bytes.truncate(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1));
-        let mut alerts = support::lines(&bytes);
+        support::lines(&bytes)
+    }
+
+    /// Those about a cookie in the hands of another client, by the thief.
+    fn thefts(&self) -> Vec<Value> {
+        let mut alerts = self.alerts();
         alerts.retain(|alert| text(alert, "rule.name") == "token.new_client" && text(alert, "client.ip") == THIEF);
         alerts
     }

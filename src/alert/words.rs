@@ -41,6 +41,8 @@ pub const fn explanation(explanation: Explanation) -> &'static str {
     match explanation {
         Explanation::Address(AddressReason::SameIpv6Network) => "another address of the same IPv6 /64",
         Explanation::Address(AddressReason::DualStack) => "IPv4 and IPv6 of one device",
+        Explanation::Address(AddressReason::Nat) => "inside and outside of one address translation",
+        Explanation::Address(AddressReason::EgressGroup) => "exits of one network",
         Explanation::Agent(AgentReason::Upgrade) => "the browser was updated",
     }
 }

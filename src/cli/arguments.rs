@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::capture::time_range::Bound;
 use crate::detect::Severity;
 use crate::engine::config::Format;
+use crate::identity::topology::{self, Nat, Topology};
 
 /// Workers that may be asked for; each has a thread.
 const MOST_WORKERS: u32 = 64;
@@ -133,6 +135,8 @@ pub(super) struct ReplayArguments {
     #[arg(long)]
     pub(super) no_progress: bool,
     #[command(flatten)]
+    pub(super) between: Between,
+    #[command(flatten)]
     pub(super) results: Results,
 }
 
@@ -154,7 +158,30 @@ pub(super) struct RunArguments {
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub(super) web_config: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) between: Between,
+    #[command(flatten)]
     pub(super) results: Results,
+}
+
+/// Who stands between clients and servers.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Clients")]
+pub(super) struct Between {
+    /// A proxy whose word on who its client is counts, such as 10.0.1.5/32; repeatable, added to
+    /// clients.trusted_proxies
+    #[arg(long, value_name = "CIDR", value_parser = topology::network)]
+    trusted_proxy: Vec<IpNet>,
+    /// An address translation of which both sides are seen; repeatable, added to clients.nat
+    #[arg(long, value_name = "INSIDE_CIDR:OUTSIDE_IP")]
+    nat: Vec<Nat>,
+}
+
+impl Between {
+    /// Adds what the flags say to what the configuration says.
+    pub(super) fn add_to(&self, clients: &mut Topology) {
+        clients.trusted_proxies.0.extend(&self.trusted_proxy);
+        clients.nat.extend(&self.nat);
+    }
 }
 
 /// What comes out of a replay or a live run.

@@ -17,7 +17,8 @@ use crate::engine::signals::Signals;
 use crate::engine::{build, counts};
 
 pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, Refusal> {
-    let setup = Setup::read(global)?;
+    let mut setup = Setup::read(global)?;
+    arguments.between.add_to(&mut setup.config.clients);
     let key = setup::replay_key(&arguments.results)?;
     let (inputs, filter) = inputs_and_filter(arguments);
     let filter = filter.map(|words| Filter::new(&words).map_err(|error| no_filter(&words, &error))).transpose()?;

@@ -23,6 +23,7 @@ use crate::rules::KINDS;
 
 pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Refusal> {
     let mut setup = Setup::read(global)?;
+    arguments.between.add_to(&mut setup.config.clients);
     if !arguments.interface.is_empty() {
         setup.config.interfaces = arguments.interface.iter().cloned().map(Interface::new).collect();
     }

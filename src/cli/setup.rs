@@ -55,6 +55,7 @@ impl Setup {
             names: self.rules.tokens.clone(),
             login: self.rules.logins.clone(),
             agents: Arc::new(self.rules.agents.clone()),
+            topology: Arc::new(self.config.clients.clone()),
         };
         let ground = Ground {
             tap: Arc::new(tap),

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
+use super::clients::Clients;
+use super::list::List;
 use super::quantity::{FromText, Size, Span, Written};
 use crate::detect::Severity;
 use crate::engine::config::{Config, Format, Interface, Output, Target};
@@ -17,6 +19,8 @@ use crate::engine::config::{Config, Format, Interface, Output, Target};
 pub struct Layer {
     /// Where frames come from.
     capture: Capture,
+    /// Who stands between clients and servers: proxies, NAT, shared exits.
+    clients: Clients,
     /// The memory budget: sessions 50 %, flows 20 %, reassembly 25 %. At least 16MiB. Default 1GiB.
     memory: Option<Written<Memory>>,
     /// How long sessions live.
@@ -35,7 +39,7 @@ pub struct Layer {
 #[serde(deny_unknown_fields, default)]
 struct Capture {
     /// Interfaces to capture from: names, or names with options.
-    interfaces: Option<Vec<InterfaceEntry>>,
+    interfaces: Option<List<InterfaceEntry>>,
 }
 
 #[derive(Clone, Debug, JsonSchema)]
@@ -114,7 +118,8 @@ struct Web {
 impl Layer {
     /// Puts what this layer says over `config`.
     pub fn apply(self, config: &mut Config) {
-        set(&mut config.interfaces, self.capture.interfaces.map(|list| list.into_iter().map(Into::into).collect()));
+        set(&mut config.interfaces, self.capture.interfaces.map(|list| list.0.into_iter().map(Into::into).collect()));
+        self.clients.apply(&mut config.clients);
         set(&mut config.memory, self.memory.map(|memory| memory.0.0));
         set(&mut config.sessions.idle_timeout, self.sessions.idle_timeout.map(|span| span.0.0));
         set(&mut config.sessions.absolute_timeout, self.sessions.absolute_timeout.map(|span| span.0.0));
@@ -130,7 +135,7 @@ impl Layer {
     }
 }
 
-fn set<T>(place: &mut T, value: Option<T>) {
+pub(super) fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }

@@ -1,7 +1,9 @@
 //! Floor 11: what did the operator ask for? Defaults, then the file, then `--set`, then flags.
 
+mod clients;
 pub mod keys;
 mod layer;
+mod list;
 pub mod quantity;
 pub mod token_key;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::detect::Severity;
 use crate::engine::config::{Format, Interface, Target};
+use crate::identity::topology::{self, EgressGroup, Hop, ListHeader, Networks, Topology};
 
 const EXAMPLE: &str = include_str!("../../deploy/tokentrail.example.yaml");
 
@@ -95,6 +96,40 @@ fn values_are_read() {
 }
 
 #[test]
+fn what_stands_between_clients_and_servers_is_read() {
+    let config = apply(
+        "clients:\n  trusted_proxies: [10.0.1.5/32, '2001:db8::/64']\n  headers: [forwarded, x-forwarded-for]\n  \
+         single_value_headers: [CF-Connecting-IP]\n  proxy_protocol: ignore\n  fingerprint_headers: {ja4: X-JA4}\n  \
+         egress_groups: [{name: office, networks: [192.0.2.0/24]}]\n  nat: [{inside: 10.0.0.0/24, outside: 203.0.113.5}]\n  \
+         cleartext_ok: [{from: 10.0.0.50/32, to: 10.0.1.0/24}]\n",
+    );
+    let network = |text| topology::network(text).unwrap();
+    let expected = Topology {
+        trusted_proxies: Networks(vec![network("10.0.1.5"), network("2001:db8::/64")]),
+        headers: vec![ListHeader::Forwarded, ListHeader::XForwardedFor],
+        single_value_headers: vec!["cf-connecting-ip".into()],
+        proxy_protocol: false,
+        ja4_header: Some("x-ja4".into()),
+        egress_groups: vec![EgressGroup { name: "office".into(), networks: Networks(vec![network("192.0.2.0/24")]) }],
+        nat: vec!["10.0.0.0/24:203.0.113.5".parse().unwrap()],
+        cleartext_ok: vec![Hop { from: network("10.0.0.50"), to: network("10.0.1.0/24") }],
+    };
+    assert_eq!(config.clients, expected);
+}
+
+#[test]
+fn a_list_of_one_may_be_that_one() {
+    let config = apply("capture: {interfaces: eth1}\nclients: {trusted_proxies: 10.0.1.5, headers: forwarded}\n");
+    assert_eq!(config.interfaces, [Interface::new("eth1".to_owned())]);
+    assert_eq!(config.clients.trusted_proxies.0.len(), 1);
+    assert_eq!(config.clients.headers, [ListHeader::Forwarded]);
+    let settings = ["capture.interfaces=eth7".to_owned(), "clients.trusted_proxies=10.0.0.0/8".to_owned()];
+    let config = load(None, &settings).unwrap();
+    assert_eq!(config.interfaces[0].name, "eth7");
+    assert!(config.clients.is_proxy("10.9.9.9".parse().unwrap()));
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     let cases = [
         (
@@ -106,6 +141,26 @@ fn mistakes_are_named_with_their_place() {
         (
             "outputs:\n  - {name: a, syslog: 'tls://x:1'}\n",
             "t.yaml:2:15: outputs[0]: key `syslog` is not available in this version",
+        ),
+        (
+            "clients:\n  trusted_proxies: [10.0.1.5, 10.0.0.0/33]\n",
+            "t.yaml:2:31: clients.trusted_proxies[1]: `10.0.0.0/33` is no network such as 10.0.0.0/24",
+        ),
+        (
+            "clients:\n  headers: [x-forwarded-from]\n",
+            "t.yaml:2:13: clients.headers[0]: unknown variant `x-forwarded-from`, expected `x-forwarded-for` or `forwarded`",
+        ),
+        (
+            "clients:\n  nat:\n    - {inside: 10.0.0.0/24, outside: 203.0.113.0/24}\n",
+            "t.yaml:3:38: clients.nat[0].outside: `203.0.113.0/24` is no address such as 203.0.113.5",
+        ),
+        (
+            "clients:\n  single_value_headers: 'cf connecting'\n",
+            "t.yaml:2:25: clients.single_value_headers: `cf connecting` is no name of a header, such as cf-connecting-ip",
+        ),
+        (
+            "clients:\n  trusted_proxy: 10.0.1.5\n",
+            "t.yaml:2:3: clients: unknown key `trusted_proxy`; the nearest known key is `clients.trusted_proxies`",
         ),
         ("memory: lots\n", "t.yaml:1:9: memory: `lots` is no size such as 256MiB"),
         ("memory: 1KiB\n", "t.yaml:1:9: memory: `1KiB` is less than 16MiB"),

@@ -2,7 +2,8 @@
 //!
 //! Attack: anyone on the path (an open network, a mirror, a provider) reads the token and owns the session.
 //! Signal: a token presented or issued on a connection without TLS.
-//! Known false alarms: the internal hop behind a TLS terminator.
+//! Known false alarms: the internal hop behind a TLS terminator, unless it is configured
+//! (`clients.trusted_proxies`, `clients.cleartext_ok`).
 //! Told once a day for each (service, token id), with totals: half of all plaintext requests of a
 //! site carry a token, and each by itself is no news.
 
@@ -157,7 +158,8 @@ impl Plaintext {
 impl Detector for Plaintext {
     fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
         let told_by_itself = matches!(observation.trigger, Trigger::Presented | Trigger::Issued);
-        if !observation.plaintext || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
+        let exposed = observation.plaintext && !observation.request.inner_hop;
+        if !exposed || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
             return;
         }
         if self.order.is_empty() {

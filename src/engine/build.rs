@@ -56,6 +56,7 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
         idle_timeout: config.sessions.idle_timeout,
         absolute_timeout: config.sessions.absolute_timeout,
         retention: config.sessions.retention,
+        topology: Arc::clone(&ground.tap.topology),
         ..SessionConfig::default()
     };
     let desk = DeskConfig { min_severity: ground.min_severity, ..DeskConfig::default() };

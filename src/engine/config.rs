@@ -8,12 +8,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::detect::Severity;
+use crate::identity::topology::Topology;
 
 /// Everything that can be configured. `Default` is what an empty file means.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Interfaces to capture from.
     pub interfaces: Vec<Interface>,
+    /// Who stands between clients and servers. Default: nobody.
+    pub clients: Topology,
     /// The memory budget in bytes: sessions 50 %, flows 20 %, reassembly 25 %. Default 1 GiB.
     pub memory: u64,
     /// Sessions.
@@ -109,6 +112,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interfaces: Vec::new(),
+            clients: Topology::default(),
             memory: 1 << 30,
             sessions: Sessions {
                 idle_timeout: Duration::from_secs(3600),

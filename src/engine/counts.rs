@@ -6,8 +6,10 @@ use super::worker::WorkerCounts;
 use crate::alert::Summary;
 use crate::detect::{CATALOGUE, Severity};
 use crate::flow::CloseReason;
+use crate::identity::forwarded::Unresolved;
 use crate::metrics::Snapshot;
 use crate::metrics::snapshot::{InterfaceCounts, OutputCounts};
+use crate::session::once::Once;
 use crate::token::TokenClass;
 
 /// All counters for the metrics; `interfaces` in the order of the layout.
@@ -35,6 +37,7 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("tcp_acked_unseen_bytes_total", "", flows.tcp_acked_unseen_bytes),
         ("tcp_conflicting_overlap_bytes_total", "", flows.conflicting_overlap_bytes),
         ("duplicates_total", "segment", flows.duplicates),
+        ("forwarded_ignored_total", "", tokens.forwarded_ignored),
         ("tls_undecrypted_connections_total", "no_key", proto.tls_opaque),
         ("http_requests_total", "http1", proto.http1_requests),
         ("http_parse_errors_total", "http1", proto.http1_errors),
@@ -51,6 +54,9 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("panics_total", "session", pipeline.stage().counters().panics),
     ]);
     values.extend(TokenClass::ALL.iter().zip(tokens.sightings).map(|(c, n)| ("token_sightings_total", c.as_str(), n)));
+    values.extend(Once::KINDS.iter().zip(sessions.repeats).map(|(kind, n)| ("duplicates_total", *kind, n)));
+    let unresolved = Unresolved::REASONS.iter().zip(tokens.unresolved);
+    values.extend(unresolved.map(|(reason, n)| ("client_address_unresolved_total", *reason, n)));
     values.extend(tokens.ignored.reasons().map(|(reason, n)| ("tokens_ignored_total", reason, n)));
     let desk_suppressed = desk.suppressed.by_reason();
     values.extend(desk_suppressed.map(|(reason, n)| ("alerts_suppressed_total", reason, n)));
@@ -96,9 +102,9 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 19] {
+fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 21] {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
-    let [cookie_pairs, parameters, pipelined, agents] = tokens.limits();
+    let [cookie_pairs, parameters, pipelined, agents, fingerprints] = tokens.limits();
     let sessions = pipeline.stage().sessions();
     [
         ("direction_segments", flows.limit_direction_segments),
@@ -112,10 +118,12 @@ fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 19] {
         parameters,
         pipelined,
         agents,
+        fingerprints,
         ("bindings", sessions.binding_limit_hits),
         ("pending_replies", sessions.pending_limit_hits),
         ("aliases", sessions.alias_limit_hits),
         ("suspects", sessions.suspect_limit_hits),
+        ("once", sessions.once_limit_hits),
         ("exposures", pipeline.stage().exposure_limit_hits()),
         ("neighbours", sessions.neighbour_limit_hits),
         ("dedup", pipeline.stage().desk().dedup_limit_hits),

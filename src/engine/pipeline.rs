@@ -209,6 +209,7 @@ mod tests {
             names: rules.tokens.clone(),
             login: rules.logins.clone(),
             agents: Arc::new(rules.agents.clone()),
+            ..TapRules::default()
         };
         let ground = Ground {
             tap: Arc::new(tap),

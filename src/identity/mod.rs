@@ -1,7 +1,10 @@
 //! Floor 4: what does a client look like? Facets that are compared one by one.
 
+pub mod forwarded;
 pub mod header_order;
+pub mod ja4_text;
 pub mod language;
+pub mod topology;
 pub mod user_agent;
 
 use std::net::IpAddr;
@@ -21,6 +24,16 @@ pub use user_agent::UserAgent;
 pub enum AddressSource {
     /// The packet's source address.
     Packet,
+    /// `X-Forwarded-For` of a trusted proxy.
+    XForwardedFor,
+    /// `Forwarded` of a trusted proxy (RFC 7239).
+    Forwarded,
+    /// A configured header of a trusted proxy that holds nothing but the address.
+    SingleValueHeader,
+    /// A PROXY preamble of a trusted proxy.
+    ProxyProtocol,
+    /// Nowhere: a trusted proxy did not say who is behind it.
+    Unresolved,
 }
 
 /// One client as a set of facets. `None` is unknown, and unknown is never different.
@@ -145,6 +158,10 @@ pub enum AddressReason {
     SameIpv6Network,
     /// IPv4 and IPv6 of one device, linked by its frame MAC.
     DualStack,
+    /// One is the outside of a configured NAT, the other an address inside it.
+    Nat,
+    /// Both are exits of one configured group.
+    EgressGroup,
 }
 
 /// In what a different user agent differs.

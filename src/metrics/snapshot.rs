@@ -2,6 +2,7 @@
 
 use crate::base::time::Timestamp;
 use crate::detect::Severity;
+use crate::identity::forwarded::Unresolved;
 use crate::packet::DecodeError;
 
 /// A family of series: its name without prefix, and the values of its one label.
@@ -45,7 +46,22 @@ pub const COUNTERS: &[Family] = &[
     plain("tcp_acked_bytes_total", "Bytes that receivers acknowledged."),
     plain("tcp_acked_unseen_bytes_total", "Bytes that receivers acknowledged and that were never captured."),
     plain("tcp_conflicting_overlap_bytes_total", "Bytes sent twice with different content."),
-    by("kind", &["segment"], "duplicates_total", "What had been seen before and was left out."),
+    by(
+        "kind",
+        &["segment", "proxy_leg", "nat_leg", "mirror"],
+        "duplicates_total",
+        "What had been seen before and was left out: TCP segments, and requests on another leg.",
+    ),
+    by(
+        "reason",
+        &Unresolved::REASONS,
+        "client_address_unresolved_total",
+        "Requests of trusted proxies whose client stayed unknown.",
+    ),
+    plain(
+        "forwarded_ignored_total",
+        "Requests with forwarded headers or a PROXY preamble whose sender is no trusted proxy.",
+    ),
     by("version", &["unknown"], "tls_connections_total", "TLS connections, by version."),
     by("reason", &["no_key"], "tls_undecrypted_connections_total", "TLS connections whose content stayed unread."),
     by("protocol", &["http1"], "http_requests_total", "HTTP requests read."),
@@ -91,10 +107,12 @@ const LIMITS: &[&str] = &[
     "parameters",
     "pipelined",
     "interned_user_agents",
+    "interned_fingerprints",
     "bindings",
     "pending_replies",
     "aliases",
     "suspects",
+    "once",
     "exposures",
     "neighbours",
     "dedup",

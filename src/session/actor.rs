@@ -31,6 +31,13 @@ fn compare_address(
     if a == b {
         return Comparison::Same;
     }
+    let topology = neighbours.topology();
+    if topology.are_joined_by_nat(a, b) {
+        return Comparison::SameBecause(AddressReason::Nat);
+    }
+    if topology.share_an_exit(a, b) {
+        return Comparison::SameBecause(AddressReason::EgressGroup);
+    }
     let devices = match (prior.frame_mac, now.frame_mac) {
         (Some(x), Some(y)) if neighbours.is_device(x) && neighbours.is_device(y) => Some((x, y)),
         _ => None,

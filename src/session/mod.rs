@@ -9,6 +9,7 @@ pub mod fairness;
 pub mod lineage;
 pub mod neighbours;
 pub mod observation;
+pub mod once;
 pub mod pending;
 #[allow(clippy::module_inception, reason = "the session itself, among what surrounds it")]
 pub mod session;
@@ -17,11 +18,14 @@ pub mod suspects;
 pub mod table;
 pub mod turns;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use observation::{BindingView, Interleaving, Observation, SessionView, Trigger};
 pub use sighting::Sighting;
 pub use table::{SessionCounters, SessionTable};
+
+use crate::identity::topology::Topology;
 
 /// Bounds and times of the session table.
 #[derive(Clone, Debug)]
@@ -54,6 +58,8 @@ pub struct SessionConfig {
     pub turn_gap: Duration,
     /// MAC addresses remembered with the addresses behind them. Default 65,536.
     pub neighbours: usize,
+    /// Who stands between clients and servers. Default: nobody.
+    pub topology: Arc<Topology>,
 }
 
 impl Default for SessionConfig {
@@ -72,6 +78,7 @@ impl Default for SessionConfig {
             live_window: Duration::from_secs(60),
             turn_gap: Duration::from_secs(120),
             neighbours: 65_536,
+            topology: Arc::default(),
         }
     }
 }

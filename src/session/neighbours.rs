@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use crate::base::net::{MacAddr, same_network};
+use crate::identity::topology::Topology;
 
 /// A MAC with more addresses than this is a router's.
 const DEVICE_ADDRESSES: usize = 4;
@@ -17,6 +19,7 @@ pub struct Neighbours {
     seen: HashMap<MacAddr, SmallVec<[IpAddr; DEVICE_ADDRESSES + 1]>, FixedState>,
     order: VecDeque<MacAddr>,
     limit: usize,
+    topology: Arc<Topology>,
     /// MACs forgotten at the limit.
     pub limit_hits: u64,
 }
@@ -25,7 +28,25 @@ impl Neighbours {
     /// Room for `limit` MAC addresses; `seed` keys the hash.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
-        Self { seen: HashMap::with_hasher(FixedState::with_seed(seed)), order: VecDeque::new(), limit, limit_hits: 0 }
+        Self {
+            seen: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
+            limit,
+            topology: Arc::default(),
+            limit_hits: 0,
+        }
+    }
+
+    /// The same, in a network of which the operator says this.
+    #[must_use]
+    pub fn within(self, topology: Arc<Topology>) -> Self {
+        Self { topology, ..self }
+    }
+
+    /// What the operator says of the network.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
     }
 
     /// A frame from `mac` carried the source address `ip`. Addresses of one IPv6 /64 count once,

@@ -1,5 +1,6 @@
 //! What is remembered of one session: its owner, who else used it, and in which turns.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,10 +99,14 @@ impl Binding {
     }
 
     /// Follows the actor: an explained address, its latest user agent, and what was unknown before.
-    fn follow(&mut self, now: &ClientIdentity) {
-        if self.client.address.is_none() {
-            self.client.address = now.address;
-            self.client.address_from = now.address_from;
+    fn follow(&mut self, now: &ClientIdentity, neighbours: &Neighbours) {
+        let (known, topology) = (self.client.address, neighbours.topology());
+        let translated = |(outside, inside)| topology.translates(inside, outside);
+        // The address inside a translation tells more than the one that all behind it share.
+        if known.is_none() || known.zip(now.address).is_some_and(translated) {
+            (self.client.address, self.client.address_from) = (now.address, now.address_from);
+            self.other_addresses.retain(|other| Some(*other) != now.address);
+            self.other_addresses.extend(known);
         }
         if let Some(address) = now.address
             && self.client.address != now.address
@@ -257,7 +262,7 @@ impl Session {
     ) -> Presented {
         self.sightings += 1;
         self.last_seen = self.last_seen.max(at);
-        let fit = self.fit(client, neighbours);
+        let (fit, anybody) = (self.fit(client, neighbours), self.is_anybody(client, neighbours));
         let (index, evicted) = match fit {
             Some((index, _)) => (index, false),
             None => self.add_suspect(client, at, config, key),
@@ -271,14 +276,17 @@ impl Session {
         let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.bindings.get(p));
         let (prior_id, was_live) =
             (compared.map(|p| p.id), compared.is_some_and(|p| at.since(p.last_seen) <= config.live_window));
-        let mut returned = self.returned_to(index);
-        let new_turn = self.take_turn(index, at, neighbours, config, &mut returned);
+        let mut returned = SmallVec::new();
+        let new_turn = !anybody && {
+            returned = self.returned_to(index);
+            self.take_turn(index, at, neighbours, config, &mut returned)
+        };
         if let Some(binding) = self.bindings.get_mut(index) {
             binding.requests += 1;
             binding.last_seen = binding.last_seen.max(at);
             binding.prior = prior_id.or(binding.prior);
             binding.prior_was_live |= new_turn && was_live;
-            binding.follow(client);
+            binding.follow(client, neighbours);
         }
         if explained.is_some_and(|d| d.user_agent.is_explained()) {
             self.upgraded = true;
@@ -287,13 +295,41 @@ impl Session {
     }
 
     /// The binding that `client` fits: exactly, or else with an innocent explanation.
+    /// Of several that an address fits which says little, the one that was seen last.
     fn fit(&self, client: &ClientIdentity, neighbours: &Neighbours) -> Option<(usize, IdentityDiff)> {
+        let vague = is_vague(client, neighbours);
+        self.fitting(client, neighbours).min_by_key(|(index, diff)| {
+            let explained = u8::from(diff.address.is_explained()) + u8::from(diff.user_agent.is_explained());
+            let last_seen = self.bindings.get(*index).filter(|_| vague).map(|b| b.last_seen);
+            (Reverse(last_seen), explained)
+        })
+    }
+
+    fn fitting(&self, client: &ClientIdentity, neighbours: &Neighbours) -> impl Iterator<Item = (usize, IdentityDiff)> {
         self.bindings
             .iter()
             .enumerate()
             .map(|(index, b)| (index, b.compare(client, neighbours, !self.upgraded)))
             .filter(|(_, diff)| !diff.is_distinct())
-            .min_by_key(|(_, diff)| u8::from(diff.address.is_explained()) + u8::from(diff.user_agent.is_explained()))
+    }
+
+    /// Whether its address says little and fits several actors: then nobody is known to be back.
+    fn is_anybody(&self, client: &ClientIdentity, neighbours: &Neighbours) -> bool {
+        is_vague(client, neighbours) && self.fitting(client, neighbours).nth(1).is_some()
+    }
+
+    /// Fills in what was not known of the actor that `client` is.
+    pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
+        let fit = self.fit(client, neighbours);
+        if let Some(binding) = fit.and_then(|(index, _)| self.bindings.get_mut(index)) {
+            binding.follow(client, neighbours);
+        }
+    }
+
+    /// The home of a session that nobody has used yet.
+    #[must_use]
+    pub fn unused_home(&self) -> Option<SmallVec<[IpAddr; 2]>> {
+        (self.sightings == 0 && self.ended.is_none()).then(|| self.home.clone())
     }
 
     /// The actor that a suspect is compared with: the owner; or the place the owner has moved to,
@@ -458,6 +494,11 @@ impl Session {
             self.turns.clear();
         }
     }
+}
+
+/// Whether an address is unknown, or shared by all behind a translation.
+fn is_vague(client: &ClientIdentity, neighbours: &Neighbours) -> bool {
+    client.address.is_none_or(|address| neighbours.topology().is_outside_of_nat(address))
 }
 
 /// Rank of a difference: fewer different facets first, then the nearer address.

@@ -13,6 +13,7 @@ use super::fairness::{self, Fairness};
 use super::lineage::{ENTRY_BYTES, Lineage};
 use super::neighbours::Neighbours;
 use super::observation::{Observation, Trigger};
+use super::once::{Once, Repeat};
 use super::pending::Pending;
 use super::session::{Binding, Presented, Session};
 use super::sighting::Sighting;
@@ -53,6 +54,10 @@ pub struct SessionCounters {
     pub neighbour_limit_hits: u64,
     /// Weak values presented but never issued in sight (`tokens_ignored_total{reason="weak_unissued"}`).
     pub weak_unissued: u64,
+    /// Sightings that repeat another, in the order of [`Once::KINDS`] (`duplicates_total{kind}`).
+    pub repeats: [u64; Once::KINDS.len()],
+    /// Sightings too many to be compared with later ones (`limit_hits_total{limit="once"}`).
+    pub once_limit_hits: u64,
     /// Values presented only by known fetchers (`tokens_ignored_total{reason="fetcher"}`).
     pub fetcher: u64,
 }
@@ -68,6 +73,7 @@ pub struct SessionTable {
     neighbours: Neighbours,
     pending: Pending,
     suspects: Suspects,
+    once: Once,
     counters: SessionCounters,
     now: Timestamp,
     next_sweep: Timestamp,
@@ -82,9 +88,10 @@ impl SessionTable {
             lineage: Lineage::default(),
             order: Fairness::new(seed),
             sweep: VecDeque::new(),
-            neighbours: Neighbours::new(config.neighbours, seed),
+            neighbours: Neighbours::new(config.neighbours, seed).within(Arc::clone(&config.topology)),
             pending: Pending::default(),
             suspects: Suspects::new(config.pending, seed),
+            once: Once::new(Arc::clone(&config.topology), seed),
             counters: SessionCounters::default(),
             now: Timestamp::MIN,
             next_sweep: Timestamp::MIN,
@@ -98,6 +105,8 @@ impl SessionTable {
         SessionCounters {
             neighbour_limit_hits: self.neighbours.limit_hits,
             suspect_limit_hits: self.suspects.limit_hits,
+            repeats: self.once.repeats,
+            once_limit_hits: self.once.limit_hits,
             ..self.counters
         }
     }
@@ -111,14 +120,23 @@ impl SessionTable {
                 if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
                     self.neighbours.note(mac, ip);
                 }
-                match &token.action {
-                    TokenUse::Presented => self.presented(token, out),
-                    TokenUse::Issued(issued) => {
+                let repeat = self.once.repeat_of(&token);
+                match (&token.action, repeat) {
+                    (TokenUse::Presented, None) => self.presented(token, out),
+                    (TokenUse::Presented, Some(repeat)) => self.repeated(token, repeat, Trigger::Presented, out),
+                    (TokenUse::Issued(issued), None) => {
                         let issued = *issued;
                         self.issued(&token, issued);
                         self.exposed(token, Trigger::Issued, out);
                     }
-                    TokenUse::Deleted => self.deleted(&token),
+                    (TokenUse::Issued(issued), Some(repeat)) => {
+                        let issued = *issued;
+                        if repeat.nearer {
+                            self.reissued(&token, issued);
+                        }
+                        self.repeated(token, repeat, Trigger::Issued, out);
+                    }
+                    (TokenUse::Deleted, _) => self.deleted(&token),
                 }
             }
             Sighting::Outcome(outcome) => self.answered(&outcome, out),
@@ -304,6 +322,30 @@ impl SessionTable {
         self.insert(session, request.client.address);
     }
 
+    /// A reply that hands out a token has come to the leg of its client: a session that nobody has used
+    /// yet is his. Until now it was the proxy's, or nobody's.
+    fn reissued(&mut self, sighting: &TokenSighting, issued: Issued) {
+        let Some(id) = self.find(sighting) else { return };
+        if let Some(home) = self.lineage.read(id, Session::unused_home).flatten() {
+            self.forget(id);
+            self.issued(sighting, issued);
+            change(&self.lineage, &mut self.counters, id, |session| {
+                home.iter().for_each(|server| session.add_home(*server, host(&sighting.request)));
+            });
+        }
+    }
+
+    /// Another leg of a request that was applied: tells more of its client, and no more of its session.
+    fn repeated(&mut self, sighting: TokenSighting, repeat: Repeat, trigger: Trigger, out: &mut Vec<Arc<Observation>>) {
+        if let Some(id) = self.find(&sighting).filter(|_| repeat.same_address) {
+            let (client, neighbours) = (&sighting.request.client, &self.neighbours);
+            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
+        }
+        if repeat.newly_exposed {
+            self.exposed(sighting, trigger, out);
+        }
+    }
+
     /// The new value leads to the parent's session from now on; so does the old one.
     fn rotate(&mut self, parent: TokenRef, sighting: &TokenSighting) {
         for token in [Some(sighting.token.token), sighting.token.by_address].into_iter().flatten() {
@@ -349,6 +391,9 @@ impl SessionTable {
         for (token, outcome) in &reply.tokens {
             let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
             counted.push(id);
+            if self.once.is_repeat(request.id, *token) {
+                continue;
+            }
             let (client, server) = (&request.client, request.destination.ip);
             let neighbours = &self.neighbours;
             change(&self.lineage, &mut self.counters, id, |s| {

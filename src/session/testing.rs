@@ -20,6 +20,9 @@ use crate::token::{
 /// The server that every client talks to unless told otherwise.
 pub(crate) const SERVER: &str = "10.0.1.20";
 
+/// A proxy before it; trusted where a test says so.
+pub(crate) const PROXY: &str = "10.0.1.5";
+
 /// A browser of some version on some system.
 pub(crate) fn browser(family: &str, os: &str, major: u32) -> Arc<UserAgent> {
     agent(Kind::Browser, family, os, major)
@@ -117,15 +120,17 @@ impl World {
             first: at,
             complete: at,
             tenant: Tenant::default(),
-            source: Endpoint { ip: client.address.unwrap(), port: 40_000 },
+            source: Endpoint { ip: client.address.unwrap_or(PROXY.parse().unwrap()), port: 40_000 },
             destination: Endpoint { ip: self.server, port: 80 },
             client: client.clone(),
+            inner_hop: false,
             http: Some(HttpView {
                 version: HttpVersion::V11,
                 method: "GET".into(),
                 host: self.host.into(),
                 path: "/account".into(),
                 query: None,
+                request_hash: 1,
             }),
             midstream: false,
             one_sided: false,
@@ -133,7 +138,19 @@ impl World {
         })
     }
 
-    fn token(&mut self, token: &SeenToken, action: TokenUse, request: &Arc<RequestView>) -> Vec<Arc<Observation>> {
+    /// A request of `client` on the leg between two hosts, of a flow of its own.
+    pub(crate) fn on_leg(&mut self, from: &str, to: &str, client: &ClientIdentity) -> RequestView {
+        let end = |ip: &str, port| Endpoint { ip: ip.parse().unwrap(), port };
+        RequestView { source: end(from, 40_000), destination: end(to, 80), ..(*self.request(client)).clone() }
+    }
+
+    /// Something happens to a token in a request.
+    pub(crate) fn token(
+        &mut self,
+        token: &SeenToken,
+        action: TokenUse,
+        request: &Arc<RequestView>,
+    ) -> Vec<Arc<Observation>> {
         let mut out = Vec::new();
         let sighting = TokenSighting {
             token: token.clone(),

@@ -3,7 +3,8 @@
 use super::testing::{World, browser, client, strong, weak, with_mac};
 use super::{Observation, SessionConfig, Sighting, Trigger};
 use crate::base::time::{Stamp, Timestamp};
-use crate::identity::{AddressChange, AddressReason, AgentReason, Comparison};
+use crate::identity::topology::{EgressGroup, Networks, Topology, network};
+use crate::identity::{AddressChange, AddressReason, AgentReason, ClientIdentity, Comparison};
 use crate::token::{Outcome, RequestView, TokenSighting, TokenUse};
 use std::sync::Arc;
 
@@ -384,4 +385,72 @@ fn suspects_beyond_the_limit_are_forgotten_and_counted() {
         world.used(&client(&format!("203.0.113.{n}"), &browser("chrome", "windows", 119)), &strong(1));
     }
     assert_eq!(world.table.counters().suspect_limit_hits, 9 - 4);
+}
+
+fn among(topology: Topology) -> World {
+    World::with(SessionConfig { topology: Arc::new(topology), ..SessionConfig::default() })
+}
+
+#[test]
+fn the_outside_of_a_nat_is_any_one_inside() {
+    let nat = vec!["10.0.0.0/24:203.0.113.5".parse().unwrap()];
+    let firefox = browser("firefox", "linux", 140);
+    let [outside, alice, mallory] = ["203.0.113.5", "10.0.0.10", "10.0.0.66"].map(|ip| client(ip, &firefox));
+    for owner in [&alice, &outside] {
+        let mut world = among(Topology { nat: nat.clone(), ..Topology::default() });
+        world.issue(owner, &strong(1), None);
+        world.wait(1.0).used(owner, &strong(1));
+        for other in [&outside, &alice, &outside] {
+            let seen = world.wait(1.0).used(other, &strong(1));
+            assert!(seen.iter().all(|o| o.diff.is_none_or(|d| !d.is_distinct())), "{owner:?} {other:?}");
+        }
+        // whoever owned it first: two addresses inside are two clients
+        let seen = world.wait(1.0).used(&mallory, &strong(1));
+        let last = seen.last().unwrap();
+        assert!(last.diff.unwrap().address.is_different());
+        assert_eq!(last.prior.as_ref().unwrap().client.address, alice.address);
+    }
+}
+
+#[test]
+fn exits_of_one_group_are_one_address() {
+    let networks = Networks(["192.0.2.0/25", "198.51.100.0/24"].map(|n| network(n).unwrap()).to_vec());
+    let group = EgressGroup { name: "office".into(), networks };
+    let mut world = among(Topology { egress_groups: vec![group], ..Topology::default() });
+    let firefox = browser("firefox", "linux", 140);
+    world.used(&client("192.0.2.7", &firefox), &strong(1));
+    let seen = world.wait(5.0).used(&client("198.51.100.9", &firefox), &strong(1));
+    assert_eq!(seen[0].diff.unwrap().address, Comparison::SameBecause(AddressReason::EgressGroup));
+    let seen = world.wait(5.0).used(&client("192.0.2.200", &firefox), &strong(1));
+    assert!(seen[0].diff.unwrap().address.is_different());
+}
+
+#[test]
+fn an_unknown_owner_is_filled_by_the_first_known_address() {
+    let firefox = browser("firefox", "linux", 140);
+    let known = client("198.51.100.7", &firefox);
+    let unknown = ClientIdentity { address: None, ..known.clone() };
+    let mut world = World::new();
+    world.issue(&unknown, &strong(1), None);
+    world.wait(1.0).used(&unknown, &strong(1));
+    let seen = world.wait(1.0).used(&known, &strong(1));
+    assert!(seen.iter().all(|o| o.diff.is_none()));
+    let seen = world.wait(1.0).used(&client("203.0.113.9", &firefox), &strong(1));
+    assert!(seen[0].diff.unwrap().address.is_different());
+    assert_eq!(seen[0].prior.as_ref().unwrap().client.address, known.address);
+}
+
+#[test]
+fn nobody_in_particular_is_no_owner_who_returns() {
+    let firefox = browser("firefox", "linux", 140);
+    let [here, there] = ["198.51.100.7", "203.0.113.9"].map(|ip| client(ip, &firefox));
+    let unknown = ClientIdentity { address: None, ..here.clone() };
+    let mut world = World::new();
+    world.issue(&here, &strong(1), None);
+    world.used(&here, &strong(1));
+    for _ in 0..4 {
+        let mut seen = world.wait(5.0).used(&there, &strong(1));
+        seen.extend(world.wait(5.0).used(&unknown, &strong(1)));
+        assert!(seen.iter().all(|o| o.interleaved.is_none() && !o.prior_live), "he has moved");
+    }
 }

@@ -1,6 +1,7 @@
 //! How many tokens were read, and what was left out and why?
 
 use super::sighting::TokenClass;
+use crate::identity::forwarded::Unresolved;
 
 /// Plain counters of this floor; the owner snapshots them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +18,13 @@ pub struct TokenCounters {
     pub pipelined_limit_hits: u64,
     /// Times the interned user agents were forgotten (`limit_hits_total{limit="interned_user_agents"}`).
     pub interned_user_agents_limit_hits: u64,
+    /// Times the interned TLS fingerprints were forgotten (`limit_hits_total{limit="interned_fingerprints"}`).
+    pub interned_fingerprints_limit_hits: u64,
+    /// Requests of trusted proxies whose client is not known, in the order of [`Unresolved::REASONS`]
+    /// (`client_address_unresolved_total{reason}`).
+    pub unresolved: [u64; Unresolved::REASONS.len()],
+    /// Requests whose peer claims to speak for another and is not trusted to (`forwarded_ignored_total`).
+    pub forwarded_ignored: u64,
 }
 
 impl TokenCounters {
@@ -29,6 +37,9 @@ impl TokenCounters {
             parameters_limit_hits,
             pipelined_limit_hits,
             interned_user_agents_limit_hits,
+            interned_fingerprints_limit_hits,
+            unresolved,
+            forwarded_ignored,
         } = other;
         self.sightings.iter_mut().zip(sightings).for_each(|(mine, theirs)| *mine += theirs);
         self.ignored.add(ignored);
@@ -36,6 +47,9 @@ impl TokenCounters {
         self.parameters_limit_hits += parameters_limit_hits;
         self.pipelined_limit_hits += pipelined_limit_hits;
         self.interned_user_agents_limit_hits += interned_user_agents_limit_hits;
+        self.interned_fingerprints_limit_hits += interned_fingerprints_limit_hits;
+        self.unresolved.iter_mut().zip(unresolved).for_each(|(mine, theirs)| *mine += theirs);
+        self.forwarded_ignored += forwarded_ignored;
     }
 
     /// Counts a sighting.
@@ -46,14 +60,22 @@ impl TokenCounters {
         }
     }
 
+    /// Counts a request of a trusted proxy whose client is not known.
+    pub fn unresolved(&mut self, why: Unresolved) {
+        if let Some(count) = self.unresolved.get_mut(why as usize) {
+            *count += 1;
+        }
+    }
+
     /// Limits with their labels and counts.
     #[must_use]
-    pub const fn limits(&self) -> [(&'static str, u64); 4] {
+    pub const fn limits(&self) -> [(&'static str, u64); 5] {
         [
             ("cookie_pairs", self.cookie_pairs_limit_hits),
             ("parameters", self.parameters_limit_hits),
             ("pipelined", self.pipelined_limit_hits),
             ("interned_user_agents", self.interned_user_agents_limit_hits),
+            ("interned_fingerprints", self.interned_fingerprints_limit_hits),
         ]
     }
 }

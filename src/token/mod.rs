@@ -3,6 +3,7 @@
 
 mod agents;
 pub mod authorization;
+mod client;
 pub mod cookie;
 pub mod counters;
 pub mod date;

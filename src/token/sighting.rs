@@ -102,6 +102,8 @@ pub struct RequestView {
     pub destination: Endpoint,
     /// The client.
     pub client: ClientIdentity,
+    /// An internal hop behind a terminator: what travels on it in the clear is not exposed by that.
+    pub inner_hop: bool,
     /// `None` when only the response was seen.
     pub http: Option<HttpView>,
     /// The flow was joined after its beginning.
@@ -125,6 +127,8 @@ pub struct HttpView {
     pub path: Box<str>,
     /// Query with every value masked; `None` without a `?`.
     pub query: Option<Box<str>>,
+    /// Keyed hash of method, path and query as on the wire: equal for one request on both legs of a proxy.
+    pub request_hash: u64,
 }
 
 /// One token as it may be seen: its ref and what the rules say of it.

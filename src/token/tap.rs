@@ -2,19 +2,25 @@
 //! by replies.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use crate::base::ids::DigestKey;
 use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowId, FlowInfo};
+use crate::identity::forwarded::Sender;
+use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
 use crate::identity::{AddressSource, ClientIdentity, UserAgent};
-use crate::proto::{HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead};
+use crate::proto::{Ambiguity, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead};
 
 use super::agents::UserAgents;
+use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
 use super::find::{Finder, Found, PAIR_LIMIT};
 use super::login::LoginRules;
@@ -40,6 +46,8 @@ pub struct TapRules {
     pub login: LoginRules,
     /// Programs known by their user agent.
     pub agents: Arc<AgentRules>,
+    /// Who stands between clients and servers.
+    pub topology: Arc<Topology>,
 }
 
 /// What passes on to the next floors, in the order in which it was seen.
@@ -73,7 +81,9 @@ impl Seen {
 pub struct TokenTap {
     rules: Arc<TapRules>,
     key: DigestKey,
+    hash_key: [u8; 16],
     agents: UserAgents,
+    fingerprints: Fingerprints,
     transactions: bool,
     seen: Vec<Seen>,
     counters: TokenCounters,
@@ -86,6 +96,15 @@ pub struct FlowTokens {
     waiting: VecDeque<Waiting>,
     /// Site of the latest request: most flows speak to one.
     site: Option<Arc<Site>>,
+    /// Whom a PROXY preamble named, and in which direction it spoke.
+    preamble: Option<(Direction, IpAddr)>,
+}
+
+impl FlowTokens {
+    /// Whom a PROXY preamble named as the sender of what travels in `dir`.
+    fn named(&self, dir: Direction) -> Option<IpAddr> {
+        self.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+    }
 }
 
 struct Waiting {
@@ -101,8 +120,9 @@ impl TokenTap {
     #[must_use]
     pub fn new(rules: Arc<TapRules>, key: DigestKey, hash_key: [u8; 16], transactions: bool) -> Self {
         let agents = UserAgents::new(rules.agents.clone(), hash_key);
+        let fingerprints = Fingerprints::new(u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default()));
         let (counters, proto) = Default::default();
-        Self { rules, key, agents, transactions, seen: Vec::new(), counters, proto }
+        Self { rules, key, hash_key, agents, fingerprints, transactions, seen: Vec::new(), counters, proto }
     }
 
     /// From now on works by other rules; what was read stays as it was.
@@ -161,13 +181,19 @@ impl TokenTap {
 
         let user_agent =
             self.agents.read(head.all("user-agent").next(), &known, &mut self.counters.interned_user_agents_limit_hits);
-        let view = Arc::new(RequestView {
+        let mut view = RequestView {
             id: RequestId { flow: flow.id, ordinal },
             first,
             complete,
-            http: Some(http_view(head, target, &site, &known)),
+            http: Some(http_view(head, target, &site, &known, &self.hash_key)),
             ..view_of_flow(flow, dir, Some(user_agent), first)
-        });
+        };
+        let disagree = self.tell_client(&mut view, state.named(dir), head);
+        let view = Arc::new(view);
+        if disagree {
+            let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
+            self.seen.push(Seen::Path(PathSighting { kind, request: view.clone(), at: complete }));
+        }
 
         let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
         for token in distinct(tokens) {
@@ -199,7 +225,7 @@ impl TokenTap {
             None => {
                 let client_dir = dir.opposite();
                 let id = RequestId { flow: flow.id, ordinal: answers.unwrap_or(u32::MAX) };
-                let view = RequestView { id, complete, ..view_of_flow(flow, client_dir, None, first) };
+                let view = RequestView { id, complete, ..self.flow_view(state, flow, client_dir, first) };
                 (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Arc::new(view))
             }
         };
@@ -302,8 +328,40 @@ impl TokenTap {
         }));
     }
 
-    fn path(&mut self, kind: PathKind, flow: &FlowInfo, sender: Direction, at: Stamp) {
-        let request = Arc::new(view_of_flow(flow, sender, None, at));
+    /// Completes the view of a request by who its client is. Answers whether the headers of a trusted
+    /// proxy name different ones.
+    fn tell_client(&mut self, view: &mut RequestView, named: Option<IpAddr>, head: &RequestHead<'_>) -> bool {
+        let topology = &*self.rules.topology;
+        let peer = view.source.ip;
+        view.inner_hop = topology.is_inner_hop(peer, view.destination.ip);
+        match client::behind_proxies(&mut view.client, topology, (peer, named), head.headers) {
+            Sender::Peer { ignored } => {
+                self.counters.forwarded_ignored += u64::from(ignored);
+                false
+            }
+            Sender::Behind { client, disagree } => {
+                if let Err(why) = client {
+                    self.counters.unresolved(why);
+                }
+                let limit_hits = &mut self.counters.interned_fingerprints_limit_hits;
+                let ja4 = topology.ja4_header.as_deref();
+                view.client.tls = ja4.and_then(|name| self.fingerprints.read(head.all(name), limit_hits));
+                disagree
+            }
+        }
+    }
+
+    /// A view without a request.
+    fn flow_view(&self, state: &FlowTokens, flow: &FlowInfo, dir: Direction, at: Stamp) -> RequestView {
+        let mut view = view_of_flow(flow, dir, None, at);
+        let (peer, topology) = (view.source.ip, &*self.rules.topology);
+        view.inner_hop = topology.is_inner_hop(peer, view.destination.ip);
+        client::behind_proxies(&mut view.client, topology, (peer, state.named(dir)), &[]);
+        view
+    }
+
+    fn path(&mut self, state: &FlowTokens, flow: &FlowInfo, kind: PathKind, sender: Direction, at: Stamp) {
+        let request = Arc::new(self.flow_view(state, flow, sender, at));
         self.seen.push(Seen::Path(PathSighting { kind, request, at }));
     }
 
@@ -344,9 +402,12 @@ impl MessageSink for TokenTap {
             Message::Response { answers, dir, first, complete, head } => {
                 self.on_response(state, flow, (answers, dir), (first, complete), &head);
             }
-            Message::Ambiguous { dir, at, kind, .. } => self.path(PathKind::Ambiguous(kind), flow, dir, at),
-            Message::Anomaly(anomaly) => self.path(PathKind::Tcp(anomaly.kind), flow, anomaly.dir, anomaly.at),
-            Message::Body { .. } | Message::ProxyPreamble { .. } | Message::TlsOpaque => {}
+            Message::Ambiguous { dir, at, kind, .. } => self.path(state, flow, PathKind::Ambiguous(kind), dir, at),
+            Message::Anomaly(anomaly) => self.path(state, flow, PathKind::Tcp(anomaly.kind), anomaly.dir, anomaly.at),
+            Message::ProxyPreamble { dir, client } => {
+                state.preamble = state.preamble.or(client.map(|client| (dir, client.ip)));
+            }
+            Message::Body { .. } | Message::TlsOpaque => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
                     self.transaction(unanswered, None, &[]);
@@ -402,6 +463,7 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
             tcp_stack: flow.syn.filter(|_| dir == Direction::Forward),
             ..ClientIdentity::unknown()
         },
+        inner_hop: false,
         http: None,
         midstream: flow.midstream,
         one_sided: !flow.two_sided,
@@ -410,14 +472,25 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
 }
 
 /// The texts of a request, masked.
-fn http_view(head: &RequestHead<'_>, target: Target<'_>, site: &Site, known: &[Known<'_>]) -> HttpView {
+fn http_view(
+    head: &RequestHead<'_>,
+    target: Target<'_>,
+    site: &Site,
+    known: &[Known<'_>],
+    hash_key: &[u8; 16],
+) -> HttpView {
     let host = site.host().as_bytes();
+    let mut hasher = SipHasher13::new_with_key(hash_key);
+    // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
+    let path = if target.path.is_empty() { b"/" } else { target.path };
+    (head.method, path, target.query).hash(&mut hasher);
     HttpView {
         version: head.version,
         method: mask::text(head.method, known),
         host: if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() },
         path: mask::text(target.path, known),
         query: target.query.map(|query| mask::query(query, known)),
+        request_hash: hasher.finish(),
     }
 }
 

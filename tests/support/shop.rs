@@ -3,7 +3,8 @@
 //! ```text
 //!   victim 198.51.100.7 ── office ┐
 //!                                 gateway ── server ── 10.0.1.20 server (nginx, PHP)
-//!   thief   203.0.113.9 ──── cafe ┘
+//!   thief   203.0.113.9 ──── cafe ┘ │
+//!                                  dmz ── 10.0.2.5 proxy (nginx), where a test wants one
 //! ```
 
 use std::fs::{self, File};
@@ -27,6 +28,11 @@ pub const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100
 /// The gateway's interface to the server: all traffic of the shop passes it.
 pub const MIRROR: &str = "server";
 
+/// The gateway's interface to the proxy: with one, both of its legs pass here.
+pub const DMZ: &str = "dmz";
+/// Address of the proxy.
+pub const PROXY: &str = "10.0.2.5";
+
 const SERVER: &str = "10.0.1.20";
 const PASSWORD: &str = "a-Pa55word-only-for-this-test";
 
@@ -35,30 +41,44 @@ pub struct Shop {
     // in the order in which they end
     _nginx: Process,
     _php: Process,
-    /// The hosts `gateway`, `server`, `victim` and `thief`.
+    _proxy: Option<Process>,
+    /// The hosts `gateway`, `server`, `proxy`, `victim` and `thief`.
     pub network: Network,
     dir: TempDir,
+    /// Where visitors knock.
+    front: &'static str,
 }
 
 impl Shop {
     /// Opens it. `None` where this is impossible; then the test says why it was skipped.
     pub fn open(tools: &[&str]) -> Option<Self> {
+        Self::open_at(SERVER, tools)
+    }
+
+    /// Opens it behind a reverse proxy that says in X-Forwarded-For who comes.
+    pub fn open_behind_proxy() -> Option<Self> {
+        Self::open_at(PROXY, &[])
+    }
+
+    fn open_at(front: &'static str, tools: &[&str]) -> Option<Self> {
         if let Some(what) = Self::missing(tools) {
             return skip(&what);
         }
-        let network = match Network::of(&["gateway", "server", "victim", "thief"]) {
+        let network = match Network::of(&["gateway", "server", "proxy", "victim", "thief"]) {
             Ok(network) => network,
             Err(cause) => return skip(&format!("no network namespaces here: {cause}")),
         };
         network.cable(("gateway", "office", "198.51.100.1/24"), ("victim", &format!("{VICTIM}/24")));
         network.cable(("gateway", "cafe", "203.0.113.1/24"), ("thief", &format!("{THIEF}/24")));
+        network.cable(("gateway", DMZ, "10.0.2.1/24"), ("proxy", &format!("{PROXY}/24")));
         let forward = network.command("gateway", "sh").args(["-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"]).status();
         assert!(forward.is_ok_and(|status| status.success()), "a gateway forwards");
         plug_in_server(&network);
 
         let dir = tempfile::tempdir().expect("a scratch folder");
         let (nginx, php) = start_server(&network, dir.path());
-        let shop = Self { _nginx: nginx, _php: php, network, dir };
+        let proxy = (front == PROXY).then(|| start_proxy(&network, dir.path()));
+        let shop = Self { _nginx: nginx, _php: php, _proxy: proxy, network, dir, front };
         let opened = wait_for(Duration::from_secs(10), || (shop.visit("server", &[], &["/"]) == "200").then_some(()));
         assert!(opened.is_some(), "the shop stays closed: {}", shop.server_log());
         Some(shop)
@@ -106,13 +126,19 @@ impl Shop {
 
     /// The thief uses a stolen cookie, and the shop lets him in.
     pub fn steal(&self, cookie: &str) {
-        assert_eq!(self.visit("thief", &["-b", &format!("PHPSESSID={cookie}")], &["/account"]), "200");
+        self.steal_with(cookie, &[]);
+    }
+
+    /// The same with more options of curl.
+    pub fn steal_with(&self, cookie: &str, options: &[&str]) {
+        let cookie = format!("PHPSESSID={cookie}");
+        assert_eq!(self.visit("thief", &[&["-b", &cookie], options].concat(), &["/account"]), "200");
     }
 
     /// Fetches pages with curl. Gives the status codes.
     fn visit(&self, host: &str, options: &[&str], pages: &[&str]) -> String {
         let mut curl = self.network.command(host, "curl");
-        curl.args(["-sS", "-m", "10", "-w", "%{http_code}", "--resolve", &format!("shop.test:80:{SERVER}")]);
+        curl.args(["-sS", "-m", "10", "-w", "%{http_code}", "--resolve", &format!("shop.test:80:{}", self.front)]);
         curl.args(options);
         for page in pages {
             curl.args(["-o", "/dev/null", &format!("http://shop.test{page}")]);
@@ -165,6 +191,24 @@ fn start_server(network: &Network, dir: &Path) -> (Process, Process) {
     let php = start(&php_fpm().expect("looked for before"), &["-y", &format!("{place}/php-fpm.conf")]);
     let words = ["-e", &format!("{place}/nginx.log"), "-c", &format!("{place}/nginx.conf"), "-g", "daemon off;"];
     (start("nginx", &words), php)
+}
+
+/// A reverse proxy before the shop, set up as its manual says.
+fn start_proxy(network: &Network, dir: &Path) -> Process {
+    let place = dir.to_str().expect("UTF-8");
+    let kept = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let kept: String = kept.map(|kind| format!("{kind}_temp_path {place}/proxy-{kind}; ")).concat();
+    let config = format!(
+        "user www-data; worker_processes 1; pid {place}/proxy.pid; events {{}}\n\
+         http {{ access_log off; {kept}\n\
+         server {{ listen 80; location / {{ proxy_pass http://{SERVER}; proxy_set_header Host $host;\n\
+         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }} }}\n"
+    );
+    fs::write(dir.join("proxy.conf"), config).expect("written");
+    let mut command = network.command("proxy", "nginx");
+    command.args(["-e", &format!("{place}/proxy.log"), "-c", &format!("{place}/proxy.conf"), "-g", "daemon off;"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Process::start(command).expect("started")
 }
 
 /// PHP's process manager; Debian's name for it ends in a version.

@@ -14,6 +14,8 @@ use crate::token::login::LoginRule;
 use crate::token::names::{Hosts, Place, TokenRule};
 use crate::token::pattern::Pattern;
 
+mod proxies;
+
 const STRONG: &str = "699deef4f79d4de90c447a4488735140";
 const OTHER: &str = "c1223cb0354359277083cec8934b186f";
 const THIRD: &str = "4edd7db2ab42f2ea5371e03bce57f2e7";
@@ -58,6 +60,7 @@ fn rules() -> TapRules {
         ]),
         login: LoginRules(vec![LoginRule { paths: vec![Pattern::parse("/login")], ..LoginRule::default() }]),
         agents: Arc::default(),
+        topology: Arc::default(),
     }
 }
 

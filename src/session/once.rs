@@ -1,0 +1,263 @@
+//! Was this seen before, on another leg of the same way? One request on both legs of a proxy or a NAT,
+//! or in two mirrors, is one sighting.
+//!
+//! Two sightings are one when token, method, path, query and user agent are equal, at most 50 ms lie
+//! between them, and the legs join: one ends where the other begins. Each leg is joined at most once
+//! on either side, so of two equal requests through one proxy neither hides the other.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+use smallvec::SmallVec;
+
+use crate::base::ids::TokenRef;
+use crate::base::net::{Endpoint, Tenant};
+use crate::base::time::Timestamp;
+use crate::flow::FlowId;
+use crate::identity::UserAgent;
+use crate::identity::topology::Topology;
+use crate::token::{RequestId, TokenSighting, TokenUse};
+
+/// The longest time between two legs of one request.
+const WINDOW: Duration = Duration::from_millis(50);
+
+/// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes.
+const LEGS: usize = 16_384;
+
+/// What a sighting repeats.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RepeatKind {
+    /// One on the other leg of a proxy.
+    ProxyLeg,
+    /// One on the other side of an address translation.
+    NatLeg,
+    /// The same packets on another VLAN or tunnel.
+    Mirror,
+}
+
+/// A sighting that repeats another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Repeat {
+    /// What it repeats.
+    pub kind: RepeatKind,
+    /// It is nearer to the client than the other.
+    pub nearer: bool,
+    /// Both name the same client address.
+    pub same_address: bool,
+    /// The other leg was an internal hop and this one is not: only here the token is exposed.
+    pub newly_exposed: bool,
+}
+
+/// One leg on which something was seen.
+#[derive(Debug)]
+struct Leg {
+    at: Timestamp,
+    flow: FlowId,
+    tenant: Tenant,
+    source: Endpoint,
+    destination: Endpoint,
+    address: Option<IpAddr>,
+    agent: Option<Arc<UserAgent>>,
+    inner_hop: bool,
+    /// The leg before it, towards the client, was seen.
+    has_upstream: bool,
+    /// The leg after it, towards the server, was seen.
+    has_downstream: bool,
+}
+
+/// What must be equal: token, request, and whether it was issued.
+type Key = (TokenRef, u64, bool);
+
+/// Legs of the last moment.
+#[derive(Debug)]
+pub struct Once {
+    topology: Arc<Topology>,
+    legs: HashMap<Key, SmallVec<[Leg; 1]>, FixedState>,
+    order: VecDeque<(Timestamp, Key)>,
+    repeated: BTreeSet<(RequestId, TokenRef)>,
+    repeated_order: VecDeque<(RequestId, TokenRef)>,
+    /// Repeats, in the order of [`Self::KINDS`].
+    pub repeats: [u64; 3],
+    /// Legs and repeats forgotten at the limit.
+    pub limit_hits: u64,
+}
+
+/// How two legs join: the later one goes on where the earlier ended, or the other way round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Join {
+    Downstream,
+    Upstream,
+    Beside,
+}
+
+impl Once {
+    /// The kinds as they are counted: `duplicates_total{kind}`.
+    pub const KINDS: [&'static str; 3] = ["proxy_leg", "nat_leg", "mirror"];
+
+    /// Nothing seen yet; `seed` keys the hash.
+    #[must_use]
+    pub fn new(topology: Arc<Topology>, seed: u64) -> Self {
+        Self {
+            topology,
+            legs: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
+            repeated: BTreeSet::new(),
+            repeated_order: VecDeque::new(),
+            repeats: [0; 3],
+            limit_hits: 0,
+        }
+    }
+
+    /// What this sighting repeats. `None` for the first one, for one that says more of its client than
+    /// the first, and for deletions, which may well be told twice.
+    pub fn repeat_of(&mut self, sighting: &TokenSighting) -> Option<Repeat> {
+        let issued = match sighting.action {
+            TokenUse::Presented => false,
+            TokenUse::Issued(_) => true,
+            TokenUse::Deleted => return None,
+        };
+        let request = &*sighting.request;
+        let key = (sighting.token.token, request.http.as_ref()?.request_hash, issued);
+        let mut leg = Leg {
+            at: sighting.at.ts,
+            flow: request.id.flow,
+            tenant: request.tenant,
+            source: request.source,
+            destination: request.destination,
+            address: request.client.address,
+            agent: request.client.user_agent.clone(),
+            inner_hop: request.inner_hop,
+            has_upstream: false,
+            has_downstream: false,
+        };
+        self.forget_before(leg.at);
+        let repeat = self.join(&key, &mut leg);
+        self.legs.entry(key).or_default().push(leg);
+        self.order.push_back((sighting.at.ts, key));
+        if self.order.len() > LEGS {
+            self.limit_hits += 1;
+            self.forget_oldest();
+        }
+        let repeat = repeat?;
+        if let Some(count) = self.repeats.get_mut(repeat.kind as usize) {
+            *count += 1;
+        }
+        if !issued {
+            self.remember(request.id, sighting.token.token);
+            sighting.token.by_address.into_iter().for_each(|token| self.remember(request.id, token));
+        }
+        Some(repeat)
+    }
+
+    /// Whether this request presented the token only as a repeat: its reply is told on the first leg.
+    #[must_use]
+    pub fn is_repeat(&self, request: RequestId, token: TokenRef) -> bool {
+        self.repeated.contains(&(request, token))
+    }
+
+    /// Joins the leg to one that was seen, if it fits any.
+    fn join(&mut self, key: &Key, leg: &mut Leg) -> Option<Repeat> {
+        let (topology, issued) = (&*self.topology, key.2);
+        let (earlier, kind, join) = self.legs.get_mut(key)?.iter_mut().find_map(|earlier| {
+            let (kind, join) = joint(topology, earlier, leg, issued)?;
+            Some((earlier, kind, join))
+        })?;
+        match join {
+            Join::Downstream => (earlier.has_downstream, leg.has_upstream) = (true, true),
+            Join::Upstream => (earlier.has_upstream, leg.has_downstream) = (true, true),
+            Join::Beside => {}
+        }
+        // A request by nobody in particular is no reason to pass over one by somebody.
+        let by_anybody = match kind {
+            RepeatKind::NatLeg => join == Join::Upstream,
+            _ => earlier.address.is_none() && leg.address.is_some(),
+        };
+        if by_anybody && !issued {
+            return None;
+        }
+        Some(Repeat {
+            kind,
+            nearer: join == Join::Upstream,
+            same_address: leg.address.is_some() && leg.address == earlier.address,
+            newly_exposed: earlier.inner_hop && !leg.inner_hop,
+        })
+    }
+
+    fn remember(&mut self, request: RequestId, token: TokenRef) {
+        if self.repeated.insert((request, token)) {
+            self.repeated_order.push_back((request, token));
+        }
+        if self.repeated_order.len() > LEGS
+            && let Some(oldest) = self.repeated_order.pop_front()
+        {
+            self.repeated.remove(&oldest);
+            self.limit_hits += 1;
+        }
+    }
+
+    fn forget_before(&mut self, now: Timestamp) {
+        while self.order.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
+            self.forget_oldest();
+        }
+    }
+
+    /// Legs of one key stand in the order of their arrival, as the keys do in the queue.
+    fn forget_oldest(&mut self) {
+        let Some((_, key)) = self.order.pop_front() else { return };
+        if let Some(legs) = self.legs.get_mut(&key) {
+            if !legs.is_empty() {
+                legs.remove(0);
+            }
+            if legs.is_empty() {
+                self.legs.remove(&key);
+            }
+        }
+    }
+}
+
+/// How the later leg joins the earlier one, when it does. Without configuration requests come downstream
+/// and what is issued comes upstream; a configured proxy or translation may be seen in either order.
+fn joint(topology: &Topology, earlier: &Leg, later: &Leg, issued: bool) -> Option<(RepeatKind, Join)> {
+    let apart = later.at.since(earlier.at).max(earlier.at.since(later.at));
+    let differ = match (&earlier.agent, &later.agent) {
+        (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
+        _ => false,
+    };
+    if earlier.flow == later.flow || apart > WINDOW || differ {
+        return None;
+    }
+    if (earlier.source, earlier.destination) == (later.source, later.destination) {
+        return (earlier.tenant != later.tenant).then_some((RepeatKind::Mirror, Join::Beside));
+    }
+    let downstream = || !earlier.has_downstream;
+    let upstream = || !earlier.has_upstream;
+    if earlier.destination == later.destination {
+        let (a, b) = (earlier.source.ip, later.source.ip);
+        return match () {
+            () if topology.translates(a, b) && downstream() => Some((RepeatKind::NatLeg, Join::Downstream)),
+            () if topology.translates(b, a) && upstream() => Some((RepeatKind::NatLeg, Join::Upstream)),
+            () => None,
+        };
+    }
+    let meet = |client_leg: &Leg, server_leg: &Leg, in_order: bool| {
+        let proxy = topology.is_proxy(server_leg.source.ip);
+        let there = client_leg.destination.ip == server_leg.source.ip;
+        // A trusted proxy says whose request it is.
+        let named = server_leg.address.filter(|_| proxy);
+        match named {
+            Some(client) => Some(client) == client_leg.address,
+            None => there && (proxy || in_order),
+        }
+    };
+    match () {
+        () if downstream() && meet(earlier, later, !issued) => Some((RepeatKind::ProxyLeg, Join::Downstream)),
+        () if upstream() && meet(later, earlier, issued) => Some((RepeatKind::ProxyLeg, Join::Upstream)),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

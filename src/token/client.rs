@@ -1,0 +1,68 @@
+//! Who sent this request, behind whatever proxy? Facets that a proxy hides are unknown then.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use crate::identity::forwarded::{self, Sender};
+use crate::identity::topology::Topology;
+use crate::identity::{AddressSource, ClientIdentity, ja4_text};
+use crate::proto::Header;
+
+/// TLS fingerprints kept; beyond it all are forgotten and read again.
+const FINGERPRINTS: usize = 4096;
+
+/// Fingerprints that proxies pass on, each kept once.
+#[derive(Default)]
+pub(super) struct Fingerprints(HashMap<Box<str>, Arc<str>, FixedState>);
+
+impl Fingerprints {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(HashMap::with_hasher(FixedState::with_seed(seed)))
+    }
+
+    /// What of the JA4 in a field survives resumption; `None` when it holds none, or another each time.
+    pub(super) fn read<'h>(
+        &mut self,
+        mut values: impl Iterator<Item = &'h [u8]>,
+        limit_hits: &mut u64,
+    ) -> Option<Arc<str>> {
+        let value = values.next().filter(|first| values.all(|other| other == *first))?;
+        let stable = ja4_text::stable_part(value)?;
+        if let Some(known) = self.0.get(stable.as_str()) {
+            return Some(Arc::clone(known));
+        }
+        if self.0.len() >= FINGERPRINTS {
+            self.0.clear();
+            *limit_hits += 1;
+        }
+        let shared: Arc<str> = stable.as_str().into();
+        self.0.insert(stable.into(), Arc::clone(&shared));
+        Some(shared)
+    }
+}
+
+/// The client as its flow shows it becomes the client as it is: what a proxy hides is unknown, what it
+/// tells is known. `headers` are those of the request; none where it was not seen.
+pub(super) fn behind_proxies(
+    client: &mut ClientIdentity,
+    topology: &Topology,
+    (peer, preamble): (IpAddr, Option<IpAddr>),
+    headers: &[Header<'_>],
+) -> Sender {
+    let sender = forwarded::sender(topology, peer, preamble, headers);
+    if let Sender::Behind { client: said, .. } = sender {
+        hide(client);
+        (client.address, client.address_from) =
+            said.map_or((None, AddressSource::Unresolved), |(address, from)| (Some(address), from));
+    }
+    sender
+}
+
+/// A proxy passes on what its client says, and shows its own packets, connection and habits.
+fn hide(client: &mut ClientIdentity) {
+    let unknown = ClientIdentity::unknown();
+    *client = ClientIdentity { user_agent: client.user_agent.take(), language: client.language, ..unknown };
+}
