@@ -345,7 +345,7 @@ impl MessageSink for TokenTap {
                 self.on_response(state, flow, (answers, dir), (first, complete), &head);
             }
             Message::Ambiguous { dir, at, kind, .. } => self.path(PathKind::Ambiguous(kind), flow, dir, at),
-            Message::Anomaly(anomaly) => self.path(PathKind::Tcp(anomaly.kind), flow, anomaly.dir, anomaly.at),
+            Message::Anomaly(anomaly) => self.path(anomaly.kind.into(), flow, anomaly.dir, anomaly.at),
             Message::Body { .. } | Message::ProxyPreamble { .. } | Message::TlsOpaque => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
