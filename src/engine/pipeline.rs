@@ -1,7 +1,7 @@
 //! What becomes of a frame? It is decoded and its time is believed or not; then a worker reads it and
 //! the judge hears what was seen, in frame order.
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use super::crew::Crew;
@@ -12,7 +12,8 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
+use crate::flow::Defragmenter;
+use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
 
 /// How a frame is read.
 type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
@@ -20,11 +21,15 @@ type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Datagrams that are put together of pieces of one that was put together …
+const MAX_DEPTH: usize = 8;
+
 /// The floors from packet to alert, tied together.
 pub struct Pipeline {
     reading: Reading,
     time: Timekeeper,
     next_tick: Timestamp,
+    defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
 }
@@ -40,8 +45,9 @@ pub enum Hands {
 impl Pipeline {
     /// Ties workers and a judge together.
     #[must_use]
-    pub const fn new(hands: Hands, judge: Judge) -> Self {
-        Self { reading: Reading::NOTHING, time: Timekeeper::NOTHING, next_tick: Timestamp::MIN, hands, judge }
+    pub fn new(defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
+        let time = Timekeeper::NOTHING;
+        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, defragmenter, hands, judge }
     }
 
     /// Takes the next frame.
@@ -53,10 +59,29 @@ impl Pipeline {
     fn frame_by<'a>(&mut self, decode: Decode<'a>, frame: &Frame<'a>, audience: &mut impl Audience) {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
-        match panic::catch_unwind(|| decode(frame)) {
-            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, frame.at, audience),
-            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, frame.at, audience),
-            Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
+        self.decoded(caught(|| decode(frame)), frame.at, 0, audience);
+    }
+
+    /// Takes what a frame, or `depth` layers of something in it, decodes to.
+    fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
+        match decoded {
+            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
+            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
+            Ok(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
+                self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
+            }
+            Ok(Ok(Decoded::Fragment(fragment))) => {
+                let readings = panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment)));
+                self.reading.panics += u64::from(readings.is_err());
+                for reading in readings.unwrap_or_default() {
+                    self.decoded(caught(|| reading.decode()), at, depth + 1, audience);
+                }
+            }
+            Ok(Ok(Decoded::Aggregate(frames))) => {
+                for frame in frames {
+                    self.decoded(caught(|| decode(&frame)), at, depth + 1, audience);
+                }
+            }
             Ok(Ok(Decoded::NotTracked)) => {}
             Ok(Err(error)) => self.reading.undecoded(error),
             Err(_) => self.reading.panics += 1,
@@ -101,6 +126,7 @@ impl Pipeline {
             return;
         }
         self.next_tick = timers.after(TICK);
+        self.defragmenter.on_time(timers);
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.on_time(timers);
@@ -113,6 +139,7 @@ impl Pipeline {
 
     /// The end of the history: flows end, what waited is judged, final counts are told.
     pub fn finish(&mut self, audience: &mut impl Audience) {
+        self.defragmenter.drain();
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.finish();
@@ -156,6 +183,12 @@ impl Pipeline {
         &self.reading
     }
 
+    /// What puts fragments together, for its counters.
+    #[must_use]
+    pub const fn defragmenter(&self) -> &Defragmenter {
+        &self.defragmenter
+    }
+
     /// What the workers have counted.
     #[must_use]
     pub fn counts(&self) -> WorkerCounts {
@@ -179,6 +212,13 @@ impl Pipeline {
     pub const fn stage(&self) -> &Stage {
         self.judge.stage()
     }
+}
+
+/// What decoding came to, a panic included.
+type Caught<'a> = std::thread::Result<Result<Decoded<'a>, DecodeError>>;
+
+fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caught<'a> {
+    panic::catch_unwind(AssertUnwindSafe(decode))
 }
 
 #[cfg(test)]

@@ -230,23 +230,16 @@ impl Defragmenter {
     }
 
     /// Adds a fragment to what it may belong to. `number` is cleared when the entry's time begins anew.
-    fn add(&mut self, entry: &mut Entry, fragment: &Fragment<'_>, number: &mut Option<u64>) -> SmallVec<[Reassembled; 2]> {
-        let mut readings = SmallVec::new();
-        if let Some(whole) = &mut entry.whole {
-            let is_new = whole.add(fragment);
-            if !is_new && entry.current.is_empty() {
-                self.counters.duplicates += 1;
-                return readings;
-            }
-            if is_new && entry.rereads < MAX_REREADS {
-                entry.rereads += 1;
-                let was_in_conflict = whole.told_conflict;
-                readings.extend(whole.readings().filter(Reassembled::is_sound_segment));
-                whole.told_conflict |= !readings.is_empty();
-                self.counters.conflicts += u64::from(whole.told_conflict && !was_in_conflict);
-            } else if is_new {
-                self.counters.limit_rereads += 1;
-            }
+    fn add(
+        &mut self,
+        entry: &mut Entry,
+        fragment: &Fragment<'_>,
+        number: &mut Option<u64>,
+    ) -> SmallVec<[Reassembled; 2]> {
+        let says_more = entry.whole.as_mut().is_some_and(|whole| whole.add(fragment));
+        if entry.whole.is_some() && !says_more && entry.current.is_empty() {
+            self.counters.duplicates += 1;
+            return SmallVec::new();
         }
         if entry.current.is_empty() {
             (entry.since, *number) = (self.now, None);
@@ -254,12 +247,24 @@ impl Defragmenter {
         entry.current.add(fragment);
         if entry.current.is_whole() {
             let mut whole = std::mem::take(&mut entry.current);
-            readings.extend(whole.readings());
-            whole.told_conflict = whole.is_in_conflict();
+            let readings = whole.readings().collect();
             self.counters.reassembled += 1;
-            self.counters.conflicts += u64::from(whole.told_conflict);
+            self.counters.conflicts += u64::from(whole.is_in_conflict());
+            whole.told_conflict = whole.is_in_conflict();
             (entry.since, *number) = (self.now, None);
             (entry.whole, entry.rereads) = (Some(whole), 0);
+            return readings;
+        }
+        let Some(whole) = entry.whole.as_mut().filter(|_| says_more) else { return SmallVec::new() };
+        if entry.rereads == MAX_REREADS {
+            self.counters.limit_rereads += 1;
+            return SmallVec::new();
+        }
+        entry.rereads += 1;
+        let readings: SmallVec<_> = whole.readings().filter(Reassembled::is_sound_segment).collect();
+        if !readings.is_empty() && !whole.told_conflict {
+            self.counters.conflicts += 1;
+            whole.told_conflict = true;
         }
         readings
     }

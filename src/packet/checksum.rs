@@ -16,8 +16,7 @@ impl Segment<'_> {
             Checksum::Invalid
         } else if self.cut > 0 || self.tcp_bytes.is_empty() {
             Checksum::Unverifiable
-        } else if holds(self.source.ip, self.destination.ip, TCP, self.tcp_bytes)
-        {
+        } else if holds(self.source.ip, self.destination.ip, TCP, self.tcp_bytes) {
             Checksum::Valid
         } else {
             Checksum::Invalid

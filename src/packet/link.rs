@@ -2,6 +2,8 @@
 
 mod nflog;
 mod serial;
+#[cfg(test)]
+mod tests;
 mod wifi;
 
 use super::{Cause, DecodeError, Frame, LinkType, MacPair};

@@ -14,9 +14,9 @@ mod tests;
 
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
-use link::{Content, Network};
 pub use fragment::{Datagram, Fragment};
 pub use link::Aggregate;
+use link::{Content, Network};
 pub use neighbour::{ClaimKind, NeighbourClaim};
 pub use packed::PackedSegment;
 pub use syn::SynTraits;

@@ -101,9 +101,8 @@ impl Assembly {
                 by_first = self.reading(Which::First, datagram.first, end.first);
                 self.told_first = by_first.is_some();
             }
-            let is_same = !self.tiles.has_rivals()
-                && end.first == end.last
-                && datagram.first.protocol == datagram.last.protocol;
+            let is_same =
+                !self.tiles.has_rivals() && end.first == end.last && datagram.first.protocol == datagram.last.protocol;
             if !is_same {
                 by_last = self.reading(Which::Last, datagram.last, end.last);
             }

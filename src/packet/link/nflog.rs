@@ -24,7 +24,8 @@ pub(super) fn peel(mut header: Header<'_>) -> Result<Content<'_>, DecodeError> {
     // Attributes are in the byte order of the host that logged.
     let attributes = header.rest;
     let lost = header.lost;
-    let packet = payload(attributes, lost, u16::from_le_bytes).or_else(|| payload(attributes, lost, u16::from_be_bytes));
+    let packet =
+        payload(attributes, lost, u16::from_le_bytes).or_else(|| payload(attributes, lost, u16::from_be_bytes));
     let Some((bytes, cut)) = packet else { return Ok(Content::Other) };
     (header.rest, header.lost) = (Reader::new(bytes), cut);
     Ok(header.content(Some(network)))
