@@ -71,7 +71,8 @@ impl Pipeline {
                 self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
             }
             Ok(Ok(Decoded::Fragment(fragment))) => {
-                let readings = panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment)));
+                let readings =
+                    panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment, at.ts)));
                 self.reading.panics += u64::from(readings.is_err());
                 for reading in readings.unwrap_or_default() {
                     self.decoded(caught(|| reading.decode()), at, depth + 1, audience);

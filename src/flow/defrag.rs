@@ -142,11 +142,12 @@ impl Key {
     }
 }
 
+/// When a datagram's first fragment came, or it became whole; and a number of its own.
+type Place = (Timestamp, u64);
+
 /// A datagram that is known by its key.
 struct Entry {
     key: Key,
-    /// Time of the first fragment, or of becoming whole.
-    since: Timestamp,
     /// What is being put together.
     current: Assembly,
     /// What was whole before, under the same key.
@@ -157,14 +158,19 @@ struct Entry {
     cost: u64,
 }
 
+impl Entry {
+    fn new(key: Key) -> Self {
+        Self { key, current: Assembly::default(), whole: None, rereads: 0, cost: 0 }
+    }
+}
+
 /// Puts fragments together. Cost per fragment: some steps in trees, and its bytes; at the end of a
 /// datagram its bytes again.
 #[derive(Default)]
 pub struct Defragmenter {
     config: DefragConfig,
-    /// By number; numbers grow with time.
-    entries: BTreeMap<u64, Entry>,
-    numbers: BTreeMap<Key, u64>,
+    entries: BTreeMap<Place, Entry>,
+    places: BTreeMap<Key, Place>,
     shares: Shares,
     next_number: u64,
     now: Timestamp,
@@ -188,34 +194,34 @@ impl Defragmenter {
     pub fn on_time(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
         while let Some(oldest) = self.entries.first_entry() {
-            if oldest.get().since.after(self.config.timeout) > self.now {
+            let place @ (since, _) = *oldest.key();
+            if since.after(self.config.timeout) > self.now {
                 return;
             }
-            let number = *oldest.key();
-            self.forget(number);
+            self.forget(place);
         }
     }
 
     /// The capture has ended: nothing more becomes whole.
     pub fn drain(&mut self) {
-        while let Some((&number, _)) = self.entries.first_key_value() {
-            self.forget(number);
+        while let Some((&place, _)) = self.entries.first_key_value() {
+            self.forget(place);
         }
     }
 
-    /// One fragment, in the order of frames. Gives what has become readable by it: mostly nothing or
+    /// One fragment, in the order of frames, captured at `at`. Gives what has become readable by it: mostly nothing or
     /// one datagram, and each reading of one in conflict.
-    pub fn on_fragment(&mut self, fragment: &Fragment<'_>) -> SmallVec<[Reassembled; 2]> {
+    pub fn on_fragment(&mut self, fragment: &Fragment<'_>, at: Timestamp) -> SmallVec<[Reassembled; 2]> {
         self.counters.fragments += 1;
         if !self.is_acceptable(fragment) {
             self.counters.unread += 1;
             return SmallVec::new();
         }
         let key = Key::of(fragment);
-        let mut number = self.numbers.get(&key).copied();
-        let mut entry = number.and_then(|number| self.take_out(number)).unwrap_or_else(|| self.open(key));
-        let readings = self.add(&mut entry, fragment, &mut number);
-        self.put_back(number, entry);
+        let mut place = self.places.get(&key).copied();
+        let mut entry = place.and_then(|place| self.take_out(place)).unwrap_or_else(|| Entry::new(key));
+        let readings = self.add(&mut entry, fragment, &mut place);
+        self.put_back(place.unwrap_or((at.max(self.now), self.next_number)), entry);
         self.make_room();
         readings
     }
@@ -229,12 +235,12 @@ impl Defragmenter {
         is_intact && fits && assembly::extent(fragment).is_some()
     }
 
-    /// Adds a fragment to what it may belong to. `number` is cleared when the entry's time begins anew.
+    /// Adds a fragment to what it may belong to. `place` is cleared when the entry's time begins anew.
     fn add(
         &mut self,
         entry: &mut Entry,
         fragment: &Fragment<'_>,
-        number: &mut Option<u64>,
+        place: &mut Option<Place>,
     ) -> SmallVec<[Reassembled; 2]> {
         let says_more = entry.whole.as_mut().is_some_and(|whole| whole.add(fragment));
         if entry.whole.is_some() && !says_more && entry.current.is_empty() {
@@ -242,7 +248,7 @@ impl Defragmenter {
             return SmallVec::new();
         }
         if entry.current.is_empty() {
-            (entry.since, *number) = (self.now, None);
+            *place = None;
         }
         entry.current.add(fragment);
         if entry.current.is_whole() {
@@ -251,7 +257,7 @@ impl Defragmenter {
             self.counters.reassembled += 1;
             self.counters.conflicts += u64::from(whole.is_in_conflict());
             whole.told_conflict = whole.is_in_conflict();
-            (entry.since, *number) = (self.now, None);
+            *place = None;
             (entry.whole, entry.rereads) = (Some(whole), 0);
             return readings;
         }
@@ -272,27 +278,22 @@ impl Defragmenter {
 
 /// The entries and what they cost.
 impl Defragmenter {
-    fn open(&self, key: Key) -> Entry {
-        Entry { key, since: self.now, current: Assembly::default(), whole: None, rereads: 0, cost: 0 }
-    }
-
-    fn take_out(&mut self, number: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&number)?;
-        self.numbers.remove(&entry.key);
+    fn take_out(&mut self, place: Place) -> Option<Entry> {
+        let entry = self.entries.remove(&place)?;
+        self.places.remove(&entry.key);
         self.counters.held_bytes -= entry.cost;
-        self.shares.remove(entry.key.source(), number, self.weight(entry.cost));
+        self.shares.remove(entry.key.source(), place, self.weight(entry.cost));
         Some(entry)
     }
 
-    /// Under the number that it had, or under the next one.
-    fn put_back(&mut self, number: Option<u64>, mut entry: Entry) {
-        let number = number.unwrap_or(self.next_number);
+    fn put_back(&mut self, place: Place, mut entry: Entry) {
+        let (_, number) = place;
         self.next_number = self.next_number.max(number + 1);
         entry.cost = ENTRY_COST + entry.current.cost() + entry.whole.as_ref().map_or(0, Assembly::cost);
         self.counters.held_bytes += entry.cost;
-        self.shares.add(entry.key.source(), number, self.weight(entry.cost), entry.current.is_empty());
-        self.numbers.insert(entry.key, number);
-        self.entries.insert(number, entry);
+        self.shares.add(entry.key.source(), place, self.weight(entry.cost), entry.current.is_empty());
+        self.places.insert(entry.key, place);
+        self.entries.insert(place, entry);
     }
 
     /// How much of both bounds a datagram of this cost takes.
@@ -312,8 +313,8 @@ impl Defragmenter {
     }
 
     /// Forgets an entry; gives whether something in it was still incomplete.
-    fn forget(&mut self, number: u64) -> bool {
-        let Some(entry) = self.take_out(number) else { return false };
+    fn forget(&mut self, place: Place) -> bool {
+        let Some(entry) = self.take_out(place) else { return false };
         self.counters.unread += u64::from(entry.current.pieces());
         !entry.current.is_empty()
     }

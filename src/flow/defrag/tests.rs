@@ -42,13 +42,16 @@ fn read(defragmenter: &mut Defragmenter, like: &TcpFrame, frames: &[Vec<u8>]) ->
     let mut read = Vec::new();
     for bytes in frames {
         let Ok(Decoded::Fragment(fragment)) = decode(&frame(like, bytes, Stamp::default())) else { panic!() };
-        for whole in defragmenter.on_fragment(&fragment) {
+        for whole in defragmenter.on_fragment(&fragment, EARLY) {
             let Ok(Decoded::Tcp(segment)) = whole.decode() else { panic!("{whole:?}") };
             read.push((segment.payload.to_vec(), segment.fragment_conflict));
         }
     }
     read
 }
+
+/// Before all that `on_time` says, so that only this counts.
+const EARLY: Timestamp = Timestamp::MIN;
 
 fn seconds(n: i64) -> Timestamp {
     Timestamp::from_parts(n, 0)
@@ -95,9 +98,9 @@ fn datagrams_are_not_mixed() {
     // Another protocol of IPv4 is another datagram.
     let mut defragmenter = Defragmenter::default();
     let udp = piece(5, 1, 0, true, &[0; 8]);
-    assert!(defragmenter.on_fragment(&udp).is_empty());
+    assert!(defragmenter.on_fragment(&udp, EARLY).is_empty());
     let tcp = Fragment { protocol: 6, ..piece(5, 1, 8, false, &[0; 8]) };
-    assert!(defragmenter.on_fragment(&tcp).is_empty());
+    assert!(defragmenter.on_fragment(&tcp, EARLY).is_empty());
 }
 
 #[test]
@@ -173,7 +176,7 @@ fn the_first_fragment_decides_the_protocol() {
     let mut tcp = 0;
     for bytes in &pieces {
         let Ok(Decoded::Fragment(fragment)) = decode(&frame(&whole, bytes, Stamp::default())) else { panic!() };
-        let readings = defragmenter.on_fragment(&fragment);
+        let readings = defragmenter.on_fragment(&fragment, EARLY);
         tcp += readings.iter().filter(|r| matches!(r.decode(), Ok(Decoded::Tcp(s)) if s.fragment_conflict)).count();
     }
     assert_eq!((tcp, defragmenter.counters().conflicts), (1, 1));
@@ -191,16 +194,16 @@ fn what_hosts_ignore_is_ignored_and_counted() {
     assert_eq!(defragmenter.counters().unread, 1);
     assert_eq!(read(&mut defragmenter, &whole, &pieces[1..2]), [(whole.payload.clone(), false)]);
 
-    assert!(defragmenter.on_fragment(&piece(5, 9, 0, false, &[])).is_empty());
-    assert!(defragmenter.on_fragment(&piece(5, 9, 0, true, &[1; 7])).is_empty());
-    assert!(defragmenter.on_fragment(&piece(5, 9, 65_528, false, &[1; 8])).is_empty());
+    assert!(defragmenter.on_fragment(&piece(5, 9, 0, false, &[]), EARLY).is_empty());
+    assert!(defragmenter.on_fragment(&piece(5, 9, 0, true, &[1; 7]), EARLY).is_empty());
+    assert!(defragmenter.on_fragment(&piece(5, 9, 65_528, false, &[1; 8]), EARLY).is_empty());
     assert_eq!((defragmenter.counters().unread, defragmenter.counters().limit_datagram_size), (4, 1));
     // 65,535 bytes are the longest.
     let mut all = Vec::new();
     for n in 0..8191 {
-        all.extend(defragmenter.on_fragment(&piece(5, 9, n * 8, true, &[2; 8])));
+        all.extend(defragmenter.on_fragment(&piece(5, 9, n * 8, true, &[2; 8]), EARLY));
     }
-    all.extend(defragmenter.on_fragment(&piece(5, 9, 65_528, false, &[2; 7])));
+    all.extend(defragmenter.on_fragment(&piece(5, 9, 65_528, false, &[2; 7]), EARLY));
     assert_eq!(all.iter().map(|r| r.payload.len()).collect::<Vec<_>>(), [65_535]);
 }
 
@@ -212,7 +215,7 @@ fn every_second_piece_first_and_the_others_in_reverse_are_put_together() {
     let mut given = Vec::new();
     for n in (0..=last).step_by(2).chain((0..=last).rev().filter(|n| n % 2 == 1)) {
         let fragment = piece(5, 1, n * 8, n != last, &bytes[n as usize * 8..][..8]);
-        given.extend(defragmenter.on_fragment(&fragment));
+        given.extend(defragmenter.on_fragment(&fragment, EARLY));
         assert!(defragmenter.counters().held_bytes < 256 << 10);
     }
     assert_eq!(given.len(), 1);
@@ -228,7 +231,7 @@ fn the_snap_length_cuts_the_end_of_a_datagram() {
         let mut cut = frame(&whole, &bytes, Stamp::default());
         cut.data = &bytes[..bytes.len().min(14 + 20 + 60)];
         let Ok(Decoded::Fragment(fragment)) = decode(&cut) else { panic!() };
-        given.extend(defragmenter.on_fragment(&fragment));
+        given.extend(defragmenter.on_fragment(&fragment, EARLY));
     }
     let Ok(Decoded::Tcp(segment)) = given[0].decode() else { panic!() };
     assert_eq!((segment.payload.len(), segment.cut, segment.checksum()), (40, 60, Checksum::Unverifiable));
@@ -238,15 +241,15 @@ fn the_snap_length_cuts_the_end_of_a_datagram() {
 fn old_datagrams_are_given_up() {
     let mut defragmenter = Defragmenter::default();
     defragmenter.on_time(seconds(100));
-    defragmenter.on_fragment(&piece(5, 1, 0, true, &[0; 8]));
+    defragmenter.on_fragment(&piece(5, 1, 0, true, &[0; 8]), EARLY);
     defragmenter.on_time(seconds(129));
     defragmenter.on_time(seconds(20));
-    assert_eq!(defragmenter.on_fragment(&piece(5, 1, 8, false, &[0; 8])).len(), 1);
-    defragmenter.on_fragment(&piece(5, 2, 0, true, &[0; 8]));
+    assert_eq!(defragmenter.on_fragment(&piece(5, 1, 8, false, &[0; 8]), EARLY).len(), 1);
+    defragmenter.on_fragment(&piece(5, 2, 0, true, &[0; 8]), EARLY);
     defragmenter.on_time(seconds(160));
     assert_eq!(defragmenter.counters().unread, 1);
     assert_eq!((defragmenter.counters().held_bytes, defragmenter.entries.len()), (0, 0));
-    assert!(defragmenter.on_fragment(&piece(5, 2, 8, false, &[0; 8])).is_empty());
+    assert!(defragmenter.on_fragment(&piece(5, 2, 8, false, &[0; 8]), EARLY).is_empty());
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn a_flood_of_one_sender_costs_nobody_else() {
         let mut defragmenter = Defragmenter::new(config.clone());
         assert_eq!(read(&mut defragmenter, &whole, &pieces[..2]), []);
         for id in 0..1000 {
-            defragmenter.on_fragment(&piece(66, id, 8 * (id % 100), true, &[0; 64]));
+            defragmenter.on_fragment(&piece(66, id, 8 * (id % 100), true, &[0; 64]), EARLY);
             assert!(defragmenter.entries.len() <= config.datagrams);
             assert!(defragmenter.counters().held_bytes <= config.bytes);
         }
@@ -268,7 +271,7 @@ fn a_flood_of_one_sender_costs_nobody_else() {
         assert!(hits > 800, "{hits}");
         assert_eq!(read(&mut defragmenter, &whole, &pieces[2..]), [(whole.payload.clone(), false)]);
         // The flood has places still, and its datagrams become whole as well.
-        assert_eq!(defragmenter.on_fragment(&piece(66, 999, 8, false, &[0; 720])).len(), 0);
+        assert_eq!(defragmenter.on_fragment(&piece(66, 999, 8, false, &[0; 720]), EARLY).len(), 0);
     }
 }
 
@@ -280,9 +283,24 @@ fn addresses_of_one_prefix_are_one_sender() {
     assert_eq!(read(&mut defragmenter, &whole, &pieces[..2]), []);
     for n in 0..1000_u16 {
         let source = IpAddr::from([0x2001, 0xdb8, 0x66, 0, n, 0, 0, 1]);
-        defragmenter.on_fragment(&Fragment { source, ..piece(0, 1, 0, true, &[0; 64]) });
+        defragmenter.on_fragment(&Fragment { source, ..piece(0, 1, 0, true, &[0; 64]) }, EARLY);
     }
     assert_eq!(read(&mut defragmenter, &whole, &pieces[2..]), [(whole.payload.clone(), false)]);
+}
+
+#[test]
+fn the_time_of_a_fragment_may_be_ahead_of_what_is_believed() {
+    // After a long silence, the first frame's time is believed only when others confirm it.
+    let mut defragmenter = Defragmenter::default();
+    defragmenter.on_time(seconds(100));
+    defragmenter.on_fragment(&piece(5, 1, 0, true, &[0; 8]), seconds(9000));
+    defragmenter.on_time(seconds(9000));
+    assert_eq!(defragmenter.on_fragment(&piece(5, 1, 8, false, &[0; 8]), seconds(9000)).len(), 1);
+    // A damaged time keeps nothing else.
+    defragmenter.on_fragment(&piece(5, 2, 0, true, &[0; 8]), seconds(1 << 40));
+    defragmenter.on_fragment(&piece(5, 3, 0, true, &[0; 8]), seconds(9000));
+    defragmenter.on_time(seconds(9031));
+    assert_eq!((defragmenter.counters().unread, defragmenter.entries.len()), (1, 1));
 }
 
 /// The naive model: a map of bytes in each copy.
@@ -327,7 +345,7 @@ proptest! {
             let offset = unit * 8 * spread;
             let bytes = if spread == 1 { &bytes[..bytes.len().min(24)] } else { &bytes };
             let expected = model.add(offset as usize, more, bytes);
-            let given = defragmenter.on_fragment(&piece(5, 1, offset, more, bytes));
+            let given = defragmenter.on_fragment(&piece(5, 1, offset, more, bytes), EARLY);
             prop_assert!(given.iter().all(|reading| reading.conflict == model.conflict));
             prop_assert_eq!(given.iter().map(|r| r.payload.clone()).collect::<BTreeSet<_>>(), expected.clone());
             if !expected.is_empty() {
@@ -352,7 +370,7 @@ proptest! {
         let mut given = Vec::new();
         for (at, len) in pieces.iter().chain(&pieces) {
             let end = (at * 8 + len * 8).min(payload.len());
-            given.extend(defragmenter.on_fragment(&piece(5, 1, *at as u32 * 8, end < payload.len(), &payload[at * 8..end])));
+            given.extend(defragmenter.on_fragment(&piece(5, 1, *at as u32 * 8, end < payload.len(), &payload[at * 8..end]), EARLY));
         }
         prop_assert_eq!(given.len(), 1);
         prop_assert_eq!((&given[0].payload, given[0].conflict), (&payload, false));
@@ -370,10 +388,10 @@ proptest! {
         for (n, (source, id, unit, more, len, cut)) in pieces.iter().enumerate() {
             defragmenter.on_time(seconds(n as i64 / 4));
             let payload = vec![n as u8 % 3; *len];
-            defragmenter.on_fragment(&Fragment { cut: *cut, ..piece(*source, *id, unit * 8, *more, &payload) });
+            defragmenter.on_fragment(&Fragment { cut: *cut, ..piece(*source, *id, unit * 8, *more, &payload) }, EARLY);
             prop_assert!(defragmenter.entries.len() <= datagrams);
             prop_assert!(defragmenter.counters().held_bytes <= bytes);
-            prop_assert_eq!(defragmenter.entries.len(), defragmenter.numbers.len());
+            prop_assert_eq!(defragmenter.entries.len(), defragmenter.places.len());
             prop_assert_eq!(defragmenter.counters().held_bytes, defragmenter.entries.values().map(|e| e.cost).sum::<u64>());
         }
         defragmenter.drain();
