@@ -233,7 +233,7 @@ mod tests {
     use crate::engine::build::{self, Ground};
     use crate::engine::config::Config;
     use crate::packet::LinkType;
-    use crate::packet::craft::TcpFrame;
+    use crate::packet::craft::{TcpFrame, endpoint};
     use crate::token::{TapRules, Transaction};
 
     struct Nobody;
@@ -243,8 +243,7 @@ mod tests {
         fn transaction(&mut self, _: &Transaction) {}
     }
 
-    #[test]
-    fn a_panic_of_the_decoder_loses_one_frame() {
+    fn pipeline() -> Pipeline {
         let rules = crate::rules::load(true, &[]).unwrap();
         let tap = TapRules {
             names: rules.tokens.clone(),
@@ -259,7 +258,12 @@ mod tests {
             transactions: false,
             workers: std::num::NonZeroU32::MIN,
         };
-        let mut pipeline = build::pipeline(&Config::default(), &ground).unwrap();
+        build::pipeline(&Config::default(), &ground).unwrap()
+    }
+
+    #[test]
+    fn a_panic_of_the_decoder_loses_one_frame() {
+        let mut pipeline = pipeline();
         let end = |address: [u8; 4], port| Endpoint { ip: address.into(), port };
         let data = TcpFrame::new(end([10, 0, 0, 5], 40_000), end([10, 0, 1, 20], 80)).payload(b"GET ").bytes();
         let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { capture: 0, number: 1 } };
@@ -268,5 +272,66 @@ mod tests {
         pipeline.frame(&frame, &mut Nobody);
         assert_eq!((pipeline.reading().frames, pipeline.reading().panics), (2, 1));
         assert_eq!(pipeline.counts().flows.flows_created, 1);
+    }
+
+    #[test]
+    fn fragments_and_aggregates_become_segments() {
+        let mut pipeline = pipeline();
+        let talk = |port| {
+            let mut client = endpoint("10.0.0.5:40000");
+            client.port = port;
+            TcpFrame::new(client, endpoint("10.0.1.20:80")).payload(b"GET / HTTP/1.1")
+        };
+        let frame = |link, data: &[u8], pipeline: &mut Pipeline| {
+            let at = Stamp { ts: Timestamp::from_parts(1, 0), ..Stamp::default() };
+            pipeline.frame(&Frame { at, link, wire_len: data.len() as u32, data }, &mut Nobody);
+        };
+        for piece in talk(40_000).fragments(16) {
+            frame(LinkType::ETHERNET, &piece, &mut pipeline);
+        }
+        assert_eq!(pipeline.counts().flows.flows_created, 1);
+        // One fragment that lacks the others.
+        frame(LinkType::ETHERNET, &talk(40_001).fragments(16)[1], &mut pipeline);
+
+        let mut aggregate = talk(1).link(LinkType::WIFI).bytes()[..26].to_vec();
+        aggregate[24] |= 0x80;
+        for port in [40_002, 40_003] {
+            let inner = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &*talk(port).link(LinkType::RAW).bytes()].concat();
+            aggregate.extend([2; 12]);
+            aggregate.extend((inner.len() as u16).to_be_bytes());
+            aggregate.extend(inner);
+            aggregate.resize((aggregate.len() - 26).next_multiple_of(4) + 26, 0);
+        }
+        frame(LinkType::WIFI, &aggregate, &mut pipeline);
+        assert_eq!(pipeline.counts().flows.flows_created, 3);
+        pipeline.finish(&mut Nobody);
+        assert_eq!(pipeline.defragmenter().counters().unread, 1);
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        // Each fragment header is the only piece of a datagram that an earlier frame has ended.
+        let mut pipeline = pipeline();
+        let header = |next: u8, offset: u16, more: bool, id: u8| {
+            let field = (offset | u16::from(more)).to_be_bytes();
+            [next, 0, field[0], field[1], 0, 0, 0, id]
+        };
+        let send = |payload: &[u8], pipeline: &mut Pipeline| {
+            let mut data = vec![0x60, 0, 0, 0, 0, payload.len() as u8, 44, 64];
+            data.extend([[0x20; 16], [0x21; 16]].concat());
+            data.extend(payload);
+            let frame = Frame { at: Stamp::default(), link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
+            pipeline.frame(&frame, &mut Nobody);
+        };
+        let depth = MAX_DEPTH as u8 + 4;
+        for id in 0..depth {
+            let end = u16::from(depth - 1 - id) * 8;
+            send(&[&header(44, end.max(8), false, id)[..], &[0; 8]].concat(), &mut pipeline);
+        }
+        let nested: Vec<u8> = (0..depth).flat_map(|id| header(44, 0, true, id)).chain([0; 8]).collect();
+        send(&nested, &mut pipeline);
+        let reading = pipeline.reading();
+        assert_eq!((reading.undecoded_by_layer().map(|(_, n)| n).sum::<u64>(), reading.panics), (1, 0));
+        assert_eq!(pipeline.defragmenter().counters().reassembled, MAX_DEPTH as u64);
     }
 }

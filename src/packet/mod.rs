@@ -152,6 +152,16 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
     }
 }
 
+/// The IP packet in a frame, from its header to the last captured byte; none where there is no IP, or
+/// more than one packet.
+#[must_use]
+pub fn ip_packet<'a>(frame: &Frame<'a>) -> Option<&'a [u8]> {
+    match link::peel(frame) {
+        Ok(Content::Packet(packet)) if packet.network != Network::Arp => Some(packet.bytes),
+        _ => None,
+    }
+}
+
 /// Where decoding stopped and why. The variants are the labels of `decode_errors_total{layer}`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum DecodeError {
