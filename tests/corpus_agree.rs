@@ -22,10 +22,10 @@ const KINDS: [(&str, f64); 9] = [
     ("http-cookie", 0.99),
     ("http-auth", 0.99),
     ("http-edge", 0.99),
-    ("linktype", 0.30),
+    ("linktype", 0.99),
     ("vlan-qinq", 0.99),
     ("ipv6", 0.99),
-    ("ipfrag", 0.25),
+    ("ipfrag", 0.75),
     ("proxy-socks", 0.33),
     ("tcp-anomaly", 0.99),
 ];

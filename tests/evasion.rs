@@ -52,7 +52,7 @@ fn flags(config: &str) -> Option<Vec<&str>> {
 
 /// Cases whose traffic needs what is not read yet.
 fn is_out_of_reach(name: &str) -> bool {
-    ["pppoe", "gre", "gretap", "geneve", "gtpu", "erspan", "vxlan", "h2", "tls12", "tls13", "frag"]
+    ["pppoe", "gre", "gretap", "geneve", "gtpu", "erspan", "vxlan", "h2", "tls12", "tls13"]
         .iter()
         .any(|word| name.split('_').any(|part| part == *word || part.starts_with("h2")))
 }

@@ -3,7 +3,7 @@
 use pcap::{BpfProgram, Capture};
 
 use super::dlt;
-use crate::packet::{Frame, LinkType};
+use crate::packet::{Frame, LinkType, ip_packet};
 
 /// A filter that libpcap does not take.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,7 +18,8 @@ pub struct FilterError {
 }
 
 /// Filter words, compiled for each link type when it is first met. In frames that the snap length
-/// cut, `len`, `less` and `greater` see the captured length.
+/// cut, `len`, `less` and `greater` see the captured length. In frames of serial lines and of the
+/// netfilter log they see the IP packet alone, since libpcap knows one form of them, or none.
 pub struct Filter {
     text: String,
     /// One program per link type; `None` where the words make no sense.
@@ -49,16 +50,23 @@ impl Filter {
     /// # Errors
     /// At the first frame of a link type for which the words make no sense; later ones do not pass.
     pub fn matches(&mut self, frame: &Frame<'_>) -> Result<bool, FilterError> {
-        let known = self.programs.iter().find(|(link, _)| *link == frame.link);
+        let (link, data) = match frame.link {
+            LinkType::PPP | LinkType::PPP_HDLC | LinkType::NFLOG => match ip_packet(frame) {
+                Some(packet) => (LinkType::RAW, packet),
+                None => return Ok(false),
+            },
+            link => (link, frame.data),
+        };
+        let known = self.programs.iter().find(|(known, _)| *known == link);
         if let Some((_, program)) = known {
-            return Ok(program.as_ref().is_some_and(|program| program.filter(frame.data)));
+            return Ok(program.as_ref().is_some_and(|program| program.filter(data)));
         }
         if self.programs.len() >= MAX_LINK_TYPES {
             return Ok(false);
         }
-        let compiled = compile(&self.text, frame.link);
-        let answer = compiled.as_ref().map(|program| program.filter(frame.data)).map_err(Clone::clone);
-        self.programs.push((frame.link, compiled.ok()));
+        let compiled = compile(&self.text, link);
+        let answer = compiled.as_ref().map(|program| program.filter(data)).map_err(Clone::clone);
+        self.programs.push((link, compiled.ok()));
         answer
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> St
     for (layer, n) in &told.decode_errors {
         unseen.push(match *layer {
             "fragment" => format!("{} not put together", counted(*n, "IP fragment")),
+            "neighbour" => format!("{} of ARP, neighbour discovery or DHCP broken or cut", counted(*n, "message")),
             layer => format!("{} with a broken {layer} header", counted(*n, "packet")),
         });
     }

@@ -13,7 +13,7 @@ use super::worker::{Flows, Worker};
 use crate::alert::{AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::DigestKey;
 use crate::detect::{Detectors, Settings, Severity};
-use crate::flow::FlowConfig;
+use crate::flow::{DefragConfig, Defragmenter, FlowConfig};
 use crate::session::{SessionConfig, SessionTable};
 use crate::token::{TapRules, TokenTap};
 
@@ -73,15 +73,23 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
             Hands::Many(Crew::start(workers.collect(), !seed)?)
         }
     };
-    Ok(Pipeline::new(hands, judge))
+    Ok(Pipeline::new(Defragmenter::new(defrag(config)), hands, judge))
+}
+
+/// The reader puts fragments together, for all workers, with a part of the memory for reassembly.
+fn defrag(config: &Config) -> DefragConfig {
+    let [.., (_, reassembly_bytes)] = pools(config.memory);
+    let defrag = DefragConfig::default();
+    DefragConfig { bytes: defrag.bytes.min(reassembly_bytes / 8), ..defrag }
 }
 
 /// A worker with its share of the memory.
 fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -> Worker {
-    let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / u64::from(ground.workers.get()));
+    let workers = u64::from(ground.workers.get());
+    let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / workers);
     let flows = Flows::new(FlowConfig {
         table_bytes,
-        reassembly_bytes,
+        reassembly_bytes: reassembly_bytes.saturating_sub(defrag(config).bytes / workers),
         established_timeout: config.flows.established_timeout,
         mid_message_timeout: config.flows.mid_message_timeout,
         hash_seed: seed,

@@ -18,13 +18,14 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
     let mut values: Vec<(&'static str, &'static str, u64)> = Vec::new();
     let WorkerCounts { flows, flow_bytes, proto, tokens } = pipeline.counts();
     values.extend(limits(pipeline).map(|(limit, n)| ("limit_hits_total", limit, n)));
+    let fragments = *pipeline.defragmenter().counters();
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
 
     values.extend(pipeline.reading().undecoded_by_layer().map(|(layer, n)| ("decode_errors_total", layer, n)));
     values.extend([
         ("decapsulated_packets_total", "vlan", pipeline.reading().in_vlans),
-        ("capture_unread_total", "ip_fragment", pipeline.reading().fragments),
+        ("capture_unread_total", "ip_fragment", fragments.unread),
         ("capture_unread_total", "http2", proto.http2_unread),
         ("capture_unread_total", "upgrade", proto.upgrades_unread),
         ("capture_unread_total", "unknown_protocol", proto.unknown_protocol),
@@ -45,7 +46,7 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("sessions_evicted_total", "memory", sessions.evicted_memory),
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
-        ("memory_bytes", "reassembly", flows.held_bytes),
+        ("memory_bytes", "reassembly", flows.held_bytes + fragments.held_bytes),
         ("memory_bytes", "flows", flow_bytes),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
@@ -92,7 +93,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
         limits_hit,
         decode_errors: reading
             .undecoded_by_layer()
-            .chain([("fragment", reading.fragments)])
+            .chain([("fragment", pipeline.defragmenter().counters().unread)])
             .filter(|(_, n)| *n > 0)
             .collect(),
         alerts: stage.tally().clone(),
@@ -102,11 +103,16 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 21] {
+fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 25] {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
     let [cookie_pairs, parameters, pipelined, agents, fingerprints] = tokens.limits();
+    let fragments = *pipeline.defragmenter().counters();
     let sessions = pipeline.stage().sessions();
     [
+        ("datagrams", fragments.limit_datagrams),
+        ("datagram_bytes", fragments.limit_bytes),
+        ("datagram_size", fragments.limit_datagram_size),
+        ("datagram_rereads", fragments.limit_rereads),
         ("direction_segments", flows.limit_direction_segments),
         ("direction_bytes", flows.limit_direction_bytes),
         ("reassembly_bytes", flows.limit_reassembly_bytes),

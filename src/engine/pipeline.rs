@@ -1,7 +1,7 @@
 //! What becomes of a frame? It is decoded and its time is believed or not; then a worker reads it and
 //! the judge hears what was seen, in frame order.
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
 use super::crew::Crew;
@@ -12,7 +12,8 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
+use crate::flow::Defragmenter;
+use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
 
 /// How a frame is read.
 type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
@@ -20,11 +21,15 @@ type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Datagrams that are put together of pieces of one that was put together …
+const MAX_DEPTH: usize = 8;
+
 /// The floors from packet to alert, tied together.
 pub struct Pipeline {
     reading: Reading,
     time: Timekeeper,
     next_tick: Timestamp,
+    defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
 }
@@ -40,8 +45,9 @@ pub enum Hands {
 impl Pipeline {
     /// Ties workers and a judge together.
     #[must_use]
-    pub const fn new(hands: Hands, judge: Judge) -> Self {
-        Self { reading: Reading::NOTHING, time: Timekeeper::NOTHING, next_tick: Timestamp::MIN, hands, judge }
+    pub fn new(defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
+        let time = Timekeeper::NOTHING;
+        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, defragmenter, hands, judge }
     }
 
     /// Takes the next frame.
@@ -53,10 +59,30 @@ impl Pipeline {
     fn frame_by<'a>(&mut self, decode: Decode<'a>, frame: &Frame<'a>, audience: &mut impl Audience) {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
-        match panic::catch_unwind(|| decode(frame)) {
-            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, frame.at, audience),
-            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, frame.at, audience),
-            Ok(Ok(Decoded::Fragment(_))) => self.reading.fragments += 1,
+        self.decoded(caught(|| decode(frame)), frame.at, 0, audience);
+    }
+
+    /// Takes what a frame, or `depth` layers of something in it, decodes to.
+    fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
+        match decoded {
+            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
+            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
+            Ok(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
+                self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
+            }
+            Ok(Ok(Decoded::Fragment(fragment))) => {
+                let readings =
+                    panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment, at.ts)));
+                self.reading.panics += u64::from(readings.is_err());
+                for reading in readings.unwrap_or_default() {
+                    self.decoded(caught(|| reading.decode()), at, depth + 1, audience);
+                }
+            }
+            Ok(Ok(Decoded::Aggregate(frames))) => {
+                for frame in frames {
+                    self.decoded(caught(|| decode(&frame)), at, depth + 1, audience);
+                }
+            }
             Ok(Ok(Decoded::NotTracked)) => {}
             Ok(Err(error)) => self.reading.undecoded(error),
             Err(_) => self.reading.panics += 1,
@@ -101,6 +127,7 @@ impl Pipeline {
             return;
         }
         self.next_tick = timers.after(TICK);
+        self.defragmenter.on_time(timers);
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.on_time(timers);
@@ -113,6 +140,7 @@ impl Pipeline {
 
     /// The end of the history: flows end, what waited is judged, final counts are told.
     pub fn finish(&mut self, audience: &mut impl Audience) {
+        self.defragmenter.drain();
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.finish();
@@ -156,6 +184,12 @@ impl Pipeline {
         &self.reading
     }
 
+    /// What puts fragments together, for its counters.
+    #[must_use]
+    pub const fn defragmenter(&self) -> &Defragmenter {
+        &self.defragmenter
+    }
+
     /// What the workers have counted.
     #[must_use]
     pub fn counts(&self) -> WorkerCounts {
@@ -181,6 +215,13 @@ impl Pipeline {
     }
 }
 
+/// What decoding came to, a panic included.
+type Caught<'a> = std::thread::Result<Result<Decoded<'a>, DecodeError>>;
+
+fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caught<'a> {
+    panic::catch_unwind(AssertUnwindSafe(decode))
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -192,7 +233,7 @@ mod tests {
     use crate::engine::build::{self, Ground};
     use crate::engine::config::Config;
     use crate::packet::LinkType;
-    use crate::packet::craft::TcpFrame;
+    use crate::packet::craft::{TcpFrame, endpoint};
     use crate::token::{TapRules, Transaction};
 
     struct Nobody;
@@ -202,8 +243,7 @@ mod tests {
         fn transaction(&mut self, _: &Transaction) {}
     }
 
-    #[test]
-    fn a_panic_of_the_decoder_loses_one_frame() {
+    fn pipeline() -> Pipeline {
         let rules = crate::rules::load(true, &[]).unwrap();
         let tap = TapRules {
             names: rules.tokens.clone(),
@@ -219,7 +259,12 @@ mod tests {
             transactions: false,
             workers: std::num::NonZeroU32::MIN,
         };
-        let mut pipeline = build::pipeline(&Config::default(), &ground).unwrap();
+        build::pipeline(&Config::default(), &ground).unwrap()
+    }
+
+    #[test]
+    fn a_panic_of_the_decoder_loses_one_frame() {
+        let mut pipeline = pipeline();
         let end = |address: [u8; 4], port| Endpoint { ip: address.into(), port };
         let data = TcpFrame::new(end([10, 0, 0, 5], 40_000), end([10, 0, 1, 20], 80)).payload(b"GET ").bytes();
         let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { capture: 0, number: 1 } };
@@ -228,5 +273,66 @@ mod tests {
         pipeline.frame(&frame, &mut Nobody);
         assert_eq!((pipeline.reading().frames, pipeline.reading().panics), (2, 1));
         assert_eq!(pipeline.counts().flows.flows_created, 1);
+    }
+
+    #[test]
+    fn fragments_and_aggregates_become_segments() {
+        let mut pipeline = pipeline();
+        let talk = |port| {
+            let mut client = endpoint("10.0.0.5:40000");
+            client.port = port;
+            TcpFrame::new(client, endpoint("10.0.1.20:80")).payload(b"GET / HTTP/1.1")
+        };
+        let frame = |link, data: &[u8], pipeline: &mut Pipeline| {
+            let at = Stamp { ts: Timestamp::from_parts(1, 0), ..Stamp::default() };
+            pipeline.frame(&Frame { at, link, wire_len: data.len() as u32, data }, &mut Nobody);
+        };
+        for piece in talk(40_000).fragments(16) {
+            frame(LinkType::ETHERNET, &piece, &mut pipeline);
+        }
+        assert_eq!(pipeline.counts().flows.flows_created, 1);
+        // One fragment that lacks the others.
+        frame(LinkType::ETHERNET, &talk(40_001).fragments(16)[1], &mut pipeline);
+
+        let mut aggregate = talk(1).link(LinkType::WIFI).bytes()[..26].to_vec();
+        aggregate[24] |= 0x80;
+        for port in [40_002, 40_003] {
+            let inner = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &*talk(port).link(LinkType::RAW).bytes()].concat();
+            aggregate.extend([2; 12]);
+            aggregate.extend((inner.len() as u16).to_be_bytes());
+            aggregate.extend(inner);
+            aggregate.resize((aggregate.len() - 26).next_multiple_of(4) + 26, 0);
+        }
+        frame(LinkType::WIFI, &aggregate, &mut pipeline);
+        assert_eq!(pipeline.counts().flows.flows_created, 3);
+        pipeline.finish(&mut Nobody);
+        assert_eq!(pipeline.defragmenter().counters().unread, 1);
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        // Each fragment header is the only piece of a datagram that an earlier frame has ended.
+        let mut pipeline = pipeline();
+        let header = |next: u8, offset: u16, more: bool, id: u8| {
+            let field = (offset | u16::from(more)).to_be_bytes();
+            [next, 0, field[0], field[1], 0, 0, 0, id]
+        };
+        let send = |payload: &[u8], pipeline: &mut Pipeline| {
+            let mut data = vec![0x60, 0, 0, 0, 0, payload.len() as u8, 44, 64];
+            data.extend([[0x20; 16], [0x21; 16]].concat());
+            data.extend(payload);
+            let frame = Frame { at: Stamp::default(), link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
+            pipeline.frame(&frame, &mut Nobody);
+        };
+        let depth = MAX_DEPTH as u8 + 4;
+        for id in 0..depth {
+            let end = u16::from(depth - 1 - id) * 8;
+            send(&[&header(44, end.max(8), false, id)[..], &[0; 8]].concat(), &mut pipeline);
+        }
+        let nested: Vec<u8> = (0..depth).flat_map(|id| header(44, 0, true, id)).chain([0; 8]).collect();
+        send(&nested, &mut pipeline);
+        let reading = pipeline.reading();
+        assert_eq!((reading.undecoded_by_layer().map(|(_, n)| n).sum::<u64>(), reading.panics), (1, 0));
+        assert_eq!(pipeline.defragmenter().counters().reassembled, MAX_DEPTH as u64);
     }
 }

@@ -16,8 +16,6 @@ pub struct Reading {
     pub last: Option<Timestamp>,
     /// Frames that could not be decoded, in the order of [`DecodeError::LAYERS`].
     pub undecoded: [u64; DecodeError::LAYERS.len()],
-    /// Fragments of IP datagrams, which are not put together in this version.
-    pub fragments: u64,
     /// TCP segments that came with VLAN tags.
     pub in_vlans: u64,
     /// Frames lost to a panic while they were decoded (`panics_total{stage="packet"}`).
@@ -32,7 +30,6 @@ impl Reading {
         first: None,
         last: None,
         undecoded: [0; DecodeError::LAYERS.len()],
-        fragments: 0,
         in_vlans: 0,
         panics: 0,
     };

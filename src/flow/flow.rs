@@ -5,7 +5,7 @@ use super::handshake::{self, Offer, Reopened, Side};
 use super::reassembler::{Outlet, Piece};
 use super::stream::{Origin, Stream};
 use super::timer::Waiting;
-use super::{CloseReason, Direction, Doubt, FlowConfig, FlowInfo, StreamConsumer, StreamEvent, doubt};
+use super::{AnomalyKind, CloseReason, Direction, Doubt, FlowConfig, FlowInfo, StreamConsumer, StreamEvent, doubt};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{Checksum, Segment, SeqNumber};
 
@@ -129,6 +129,9 @@ impl<C: StreamConsumer> Flow<C> {
             };
         }
         out.info.midstream &= own.offer.is_none() && peer.offer.is_none();
+        if segment.fragment_conflict {
+            own.report(AnomalyKind::FragmentConflict, &mut out);
+        }
         if new.ack_counts(segment) && (!segment.flags.syn() || peer.is_answered_by(segment.ack)) {
             out.dir = dir.opposite();
             take_ack(segment, peer, &mut out);

@@ -21,12 +21,14 @@
 //! | `stream` | how far has one side sent, and how far has the other acknowledged? |
 //! | `reassembler` | which bytes come next? |
 //! | `chunks` | which bytes are held? |
+//! | `defrag` | which fragments make a datagram, and when is it whole? |
 //! | `timer` | who has been silent for too long? |
 //! | `index` | where in the table is a flow? |
 //! | `counters` | what has happened so far? |
 
 mod chunks;
 mod counters;
+pub mod defrag;
 mod doubt;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
@@ -42,6 +44,7 @@ mod tracker;
 use std::time::Duration;
 
 pub use counters::FlowCounters;
+pub use defrag::{DefragConfig, DefragCounters, Defragmenter};
 pub use doubt::Doubt;
 pub use tracker::FlowTable;
 
@@ -183,6 +186,8 @@ pub struct Anomaly {
 pub enum AnomalyKind {
     /// A retransmitted or overlapping range carried other bytes than the copy seen first.
     OverlapConflict,
+    /// A segment came in IP fragments that overlap with other bytes (RFC 5722).
+    FragmentConflict,
 }
 
 impl AnomalyKind {
@@ -191,6 +196,7 @@ impl AnomalyKind {
     pub const fn label(self) -> &'static str {
         match self {
             Self::OverlapConflict => "overlap_conflict",
+            Self::FragmentConflict => "fragment_conflict",
         }
     }
 }

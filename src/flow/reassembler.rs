@@ -367,10 +367,14 @@ impl Stream {
     fn report_conflicts<C: StreamConsumer>(&mut self, bytes: u64, out: &mut Outlet<'_, C>) {
         if bytes > 0 {
             out.counters.conflicting_overlap_bytes += bytes;
-            let anomaly = Anomaly { kind: AnomalyKind::OverlapConflict, dir: out.dir, at: out.at };
-            let interest = out.tell(StreamEvent::Anomaly(anomaly));
-            self.obey(interest, out);
+            self.report(AnomalyKind::OverlapConflict, out);
         }
+    }
+
+    /// Tells odd behaviour of the sender.
+    pub(super) fn report<C: StreamConsumer>(&mut self, kind: AnomalyKind, out: &mut Outlet<'_, C>) {
+        let interest = out.tell(StreamEvent::Anomaly(Anomaly { kind, dir: out.dir, at: out.at }));
+        self.obey(interest, out);
     }
 
     fn obey<C: StreamConsumer>(&mut self, interest: Interest, out: &mut Outlet<'_, C>) {

@@ -39,7 +39,7 @@ pub const COUNTERS: &[Family] = &[
         "reason",
         &["ip_fragment", "http2", "upgrade", "unknown_protocol"],
         "capture_unread_total",
-        "What was captured and not read: fragments of IP datagrams, and connections of other protocols.",
+        "What was captured and not read: fragments of IP datagrams that never became whole, and connections of other protocols.",
     ),
     plain("flows_created_total", "TCP connections first seen."),
     by("reason", &["timeout", "evicted"], "flows_evicted_total", "Flows forgotten before they ended."),
@@ -96,6 +96,10 @@ pub const COUNTERS: &[Family] = &[
 
 /// Names of the bounds.
 const LIMITS: &[&str] = &[
+    "datagrams",
+    "datagram_bytes",
+    "datagram_size",
+    "datagram_rereads",
     "direction_segments",
     "direction_bytes",
     "reassembly_bytes",

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{Checksum, Segment};
 
 /// TCP's protocol number.
-const TCP: u64 = 6;
+pub(super) const TCP: u8 = 6;
 
 impl Segment<'_> {
     /// Verifies the TCP checksum (RFC 9293 §3.1) and the IPv4 header's, since a host drops a packet
@@ -16,9 +16,7 @@ impl Segment<'_> {
             Checksum::Invalid
         } else if self.cut > 0 || self.tcp_bytes.is_empty() {
             Checksum::Unverifiable
-        } else if fold(pseudo_header(self.source.ip, self.destination.ip, self.tcp_bytes.len()) + sum(self.tcp_bytes))
-            == u16::MAX
-        {
+        } else if holds(self.source.ip, self.destination.ip, TCP, self.tcp_bytes) {
             Checksum::Valid
         } else {
             Checksum::Invalid
@@ -30,7 +28,7 @@ impl Segment<'_> {
     /// Easy to forge, so it proves nothing.
     #[must_use]
     pub fn checksum_left_to_card(&self) -> bool {
-        let pseudo = fold(pseudo_header(self.source.ip, self.destination.ip, self.tcp_bytes.len()));
+        let pseudo = fold(pseudo_header(self.source.ip, self.destination.ip, TCP, self.tcp_bytes.len()));
         let field = self.tcp_bytes.get(16..).and_then(<[u8]>::first_chunk).map(|&bytes| u16::from_be_bytes(bytes));
         let header_is_fine =
             self.ip_header.get(10..12).is_none_or(|field| field == [0, 0]) || fold(sum(self.ip_header)) == u16::MAX;
@@ -38,13 +36,18 @@ impl Segment<'_> {
     }
 }
 
-/// The sum of the pseudo-header that precedes `len` bytes of TCP (RFC 9293 §3.1, RFC 8200 §8.1).
-pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, len: usize) -> u64 {
+/// Whether the sum over `bytes` of a protocol holds, whose header contains it.
+pub(super) fn holds(source: IpAddr, destination: IpAddr, protocol: u8, bytes: &[u8]) -> bool {
+    fold(pseudo_header(source, destination, protocol, bytes.len()) + sum(bytes)) == u16::MAX
+}
+
+/// The sum of the pseudo-header that precedes `len` bytes of a protocol (RFC 9293 §3.1, RFC 8200 §8.1).
+pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> u64 {
     let address = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => sum(&ip.octets()),
         IpAddr::V6(ip) => sum(&ip.octets()),
     };
-    address(source) + address(destination) + TCP + len as u64
+    address(source) + address(destination) + u64::from(protocol) + len as u64
 }
 
 /// The sum of the bytes, not yet folded. 32-bit words add up to the same as 16-bit words, and a
@@ -86,7 +89,7 @@ mod tests {
                 (segment.checksum_left_to_card(), segment.checksum())
             };
             assert_eq!(is_left_open(None), (false, Checksum::Valid));
-            let pseudo = fold(pseudo_header(request.source.ip, request.destination.ip, 25));
+            let pseudo = fold(pseudo_header(request.source.ip, request.destination.ip, TCP, 25));
             assert_eq!(is_left_open(Some(pseudo)), (true, Checksum::Invalid));
             assert_eq!(is_left_open(Some(0)), (true, Checksum::Invalid));
             assert_eq!(is_left_open(Some(pseudo ^ 1)), (false, Checksum::Invalid));

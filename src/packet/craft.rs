@@ -12,10 +12,12 @@
 //! assert_eq!(segment.payload, b"GET / HTTP/1.1\r\n\r\n");
 //! ```
 
+mod link;
+
 use std::net::{IpAddr, SocketAddr};
 
-use super::checksum::{fold, pseudo_header, sum};
-use super::{Frame, LinkType, MacPair, TcpFlags, link};
+use super::checksum::{TCP, fold, pseudo_header, sum};
+use super::{Frame, LinkType, MacPair, TcpFlags};
 use crate::base::net::{Endpoint, MacAddr};
 use crate::base::time::{Stamp, Timestamp};
 
@@ -163,14 +165,14 @@ impl TcpFrame {
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let segment = self.segment();
-        let mut out = self.link_header();
+        let mut out = Vec::with_capacity(1600);
         match (self.source.ip, self.destination.ip) {
             (IpAddr::V4(_), IpAddr::V4(_)) => self.ipv4_header(&mut out, segment.len(), 0),
             _ => self.ipv6_header(&mut out, segment.len(), None),
         }
         out.extend(segment);
         out.extend(&self.trailer);
-        out
+        link::framed(self, &out)
     }
 
     /// The same datagram in fragments of at most `size` bytes of payload each, rounded down to a
@@ -182,7 +184,7 @@ impl TcpFrame {
         let last = segment.len().saturating_sub(1) / size;
         let piece = |(n, bytes): (usize, &[u8])| {
             let field = (n * size) as u16;
-            let mut out = self.link_header();
+            let mut out = Vec::with_capacity(1600);
             match (self.source.ip, self.destination.ip) {
                 (IpAddr::V4(_), IpAddr::V4(_)) => {
                     let more = if n == last { 0 } else { 0x2000 };
@@ -192,7 +194,7 @@ impl TcpFrame {
             }
             out.extend(bytes);
             out.extend(&self.trailer);
-            out
+            link::framed(self, &out)
         };
         segment.chunks(size).enumerate().map(piece).collect()
     }
@@ -209,41 +211,8 @@ impl TcpFrame {
         out.extend([0; 4]);
         out.extend(options);
         out.extend(&self.payload);
-        let correct = !fold(pseudo_header(self.source.ip, self.destination.ip, out.len()) + sum(&out));
+        let correct = !fold(pseudo_header(self.source.ip, self.destination.ip, TCP, out.len()) + sum(&out));
         put(&mut out, 16, correct.wrapping_add(self.checksum_error));
-        out
-    }
-
-    fn link_header(&self) -> Vec<u8> {
-        let is_v4 = self.source.ip.is_ipv4();
-        let mut out = Vec::with_capacity(1600);
-        // Each tag is announced by the type field before it.
-        let ip = if is_v4 { link::IPV4 } else { link::IPV6 };
-        let types = self.vlans.iter().map(|(ether_type, _)| *ether_type).chain([ip]);
-        let tags = std::iter::once(None).chain(self.vlans.iter().map(|(_, tag)| Some(*tag)));
-        let tagged = types.zip(tags).flat_map(|(ether_type, tag)| tag.into_iter().chain([ether_type]));
-        let mut tagged = tagged.flat_map(u16::to_be_bytes);
-        match self.link {
-            LinkType::ETHERNET => {
-                out.extend(self.mac.destination.0);
-                out.extend(self.mac.source.0);
-            }
-            LinkType::LINUX_SLL => {
-                out.extend([0, 0, 0, 1, 0, 6]);
-                out.extend(self.mac.source.0);
-                out.extend([0, 0]);
-            }
-            LinkType::LINUX_SLL2 => {
-                out.extend(tagged.by_ref().take(2));
-                out.extend([0, 0, 0, 0, 0, 1, 0, 1, 0, 6]);
-                out.extend(self.mac.source.0);
-                out.extend([0, 0]);
-            }
-            LinkType::NULL => return if is_v4 { vec![2, 0, 0, 0] } else { vec![30, 0, 0, 0] },
-            LinkType::LOOP => return if is_v4 { vec![0, 0, 0, 2] } else { vec![0, 0, 0, 24] },
-            _ => return out,
-        }
-        out.extend(tagged);
         out
     }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::checksum::{fold, sum};
 use super::ip::{self, Envelope};
-use super::{Checksum, DecodeError, Decoded, MacPair};
+use super::{Checksum, ClaimKind, DecodeError, Decoded, MacPair};
 use crate::base::net::Tenant;
 
 /// A fragment of an IPv4 (RFC 791 §3.2) or IPv6 (RFC 8200 §4.5) datagram. Fragments with equal
@@ -50,20 +50,49 @@ impl Fragment<'_> {
         }
     }
 
-    /// Decodes the whole datagram once its pieces are put together. `self` is the first fragment,
-    /// `payload` what all of them carried.
+    /// What is known of the datagram from this piece; the first piece's is what counts.
+    #[must_use]
+    pub const fn datagram(&self) -> Datagram {
+        let Self { tenant, source, destination, mac, ttl, protocol, .. } = *self;
+        Datagram { tenant, source, destination, mac, ttl, protocol }
+    }
+
+    /// Bytes of the header that all pieces repeat; for IPv6 nobody can tell here, and it is 0.
+    #[must_use]
+    pub const fn header_len(&self) -> usize {
+        self.ip_header.len()
+    }
+}
+
+/// What the first fragment says of a datagram beside its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Datagram {
+    /// VLANs and tunnels it travelled in.
+    pub tenant: Tenant,
+    /// Sender.
+    pub source: IpAddr,
+    /// Receiver.
+    pub destination: IpAddr,
+    /// MAC addresses, where the link has them.
+    pub mac: Option<MacPair>,
+    /// IPv4 TTL or IPv6 hop limit.
+    pub ttl: u8,
+    /// What the payload begins with.
+    pub protocol: u8,
+}
+
+impl Datagram {
+    /// Decodes what the pieces carried, once they are put together; `cut` bytes are missing after `payload`.
     ///
     /// # Errors
     /// As [`super::decode`].
-    pub fn reassembled<'b>(&self, payload: &'b [u8]) -> Result<Decoded<'b>, DecodeError> {
-        let envelope = Envelope {
-            tenant: self.tenant,
-            mac: self.mac,
-            source: self.source,
-            destination: self.destination,
-            ttl: self.ttl,
-            header: &[],
-        };
-        ip::payload(&envelope, self.protocol, payload, 0)
+    pub fn decode<'b>(&self, payload: &'b [u8], cut: u32) -> Result<Decoded<'b>, DecodeError> {
+        let Self { tenant, source, destination, mac, ttl, protocol } = *self;
+        let envelope = Envelope { tenant, mac, source, destination, ttl, header: &[] };
+        Ok(match ip::payload(&envelope, protocol, payload, cut)? {
+            // Hosts ignore neighbour discovery in fragments (RFC 6980 §5).
+            Decoded::Neighbour(claim) if claim.kind != ClaimKind::Lease => Decoded::NotTracked,
+            decoded => decoded,
+        })
     }
 }

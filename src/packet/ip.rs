@@ -1,4 +1,4 @@
-//! Where does the TCP segment begin, and where does it end? Reads IPv4 and IPv6 with extension headers.
+//! Where does the segment or message begin, and where does it end? Reads IPv4 and IPv6 with extension headers.
 
 use std::net::IpAddr;
 
@@ -10,13 +10,14 @@ use etherparse::{
 };
 
 use super::link::{Network, Packet};
-use super::{Cause, DecodeError, Decoded, Fragment, MacPair, tcp};
+use super::{Cause, DecodeError, Decoded, Fragment, MacPair, neighbour, tcp};
 use crate::base::net::Tenant;
 
 /// Extension headers that are followed in one datagram.
 pub(super) const MAX_EXTENSIONS: usize = 16;
 
-/// What the headers below TCP said.
+/// What the headers up to IP said.
+#[derive(Clone, Copy)]
 pub(super) struct Envelope<'a> {
     pub(super) tenant: Tenant,
     pub(super) mac: Option<MacPair>,
@@ -111,7 +112,7 @@ fn extent<'a>(
     Ok((bytes, u32::try_from(cut).unwrap_or(u32::MAX)))
 }
 
-/// Follows extension headers from `protocol` on to TCP. `cut` bytes are missing after `bytes`.
+/// Follows extension headers from `protocol` on to what is read. `cut` bytes are missing after `bytes`.
 #[inline]
 pub(super) fn payload<'a>(
     ip: &Envelope<'a>,
@@ -141,6 +142,8 @@ pub(super) fn payload<'a>(
                 }
                 len
             }
+            ip_number::IPV6_ICMP if is_v6 => return neighbour::discovery(ip, bytes, cut),
+            ip_number::UDP => return neighbour::dhcp(ip, bytes),
             ip_number::AUTH => {
                 let header = IpAuthHeaderSlice::from_slice(bytes).map_err(|e| match e {
                     AuthError::Len(e) => too_short(&e),

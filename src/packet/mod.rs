@@ -14,7 +14,9 @@ mod tests;
 
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
-pub use fragment::Fragment;
+pub use fragment::{Datagram, Fragment};
+pub use link::Aggregate;
+use link::{Content, Network};
 pub use neighbour::{ClaimKind, NeighbourClaim};
 pub use packed::PackedSegment;
 pub use syn::SynTraits;
@@ -30,6 +32,20 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// PPP, with or without the address and control field of its HDLC-like framing.
+    pub const PPP: Self = Self(9);
+    /// PPP in HDLC-like framing, or Cisco's framing.
+    pub const PPP_HDLC: Self = Self(50);
+    /// Cisco's HDLC.
+    pub const CISCO_HDLC: Self = Self(104);
+    /// 802.11 wireless.
+    pub const WIFI: Self = Self(105);
+    /// 802.11 wireless behind a radiotap header.
+    pub const WIFI_RADIOTAP: Self = Self(127);
+    /// A header that says the link type of what follows it (Per-Packet Information).
+    pub const PPI: Self = Self(192);
+    /// Linux netfilter log.
+    pub const NFLOG: Self = Self(239);
     /// OpenBSD loopback: a 4-byte address family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Raw IP, version from the first nibble.
@@ -97,6 +113,8 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Payload bytes that the snap length cut off after `payload`.
     pub cut: u32,
+    /// It was put together from fragments that overlap with other bytes, so hosts read it differently.
+    pub fragment_conflict: bool,
     /// The IPv4 header, whose sum counts as well; empty for IPv6 and for reassembled datagrams.
     pub(crate) ip_header: &'a [u8],
     /// Header and payload as captured, over which the checksum is computed; empty when unknown.
@@ -112,6 +130,8 @@ pub enum Decoded<'a> {
     Fragment(Fragment<'a>),
     /// Says where on the layer-2 segment an address is.
     Neighbour(NeighbourClaim),
+    /// Several frames in one of 802.11; each is to be decoded by itself.
+    Aggregate(Aggregate<'a>),
     /// Well-formed and not ours: other UDP, ICMP, an unknown EtherType or IP protocol …
     NotTracked,
 }
@@ -125,8 +145,20 @@ pub enum Decoded<'a> {
 #[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
     match link::peel(frame)? {
-        Some(packet) => ip::decode(&packet),
-        None => Ok(Decoded::NotTracked),
+        Content::Packet(packet) if packet.network == Network::Arp => neighbour::arp(&packet),
+        Content::Packet(packet) => ip::decode(&packet),
+        Content::Aggregate(frames) => Ok(Decoded::Aggregate(frames)),
+        Content::Other => Ok(Decoded::NotTracked),
+    }
+}
+
+/// The IP packet in a frame, from its header to the last captured byte; none where there is no IP, or
+/// more than one packet.
+#[must_use]
+pub fn ip_packet<'a>(frame: &Frame<'a>) -> Option<&'a [u8]> {
+    match link::peel(frame) {
+        Ok(Content::Packet(packet)) if packet.network != Network::Arp => Some(packet.bytes),
+        _ => None,
     }
 }
 
@@ -145,6 +177,9 @@ pub enum DecodeError {
     /// The TCP header is cut or broken.
     #[error("TCP header: {0}")]
     Tcp(Cause),
+    /// A message of ARP, neighbour discovery or DHCP is cut or broken.
+    #[error("neighbour message: {0}")]
+    Neighbour(Cause),
 }
 
 /// What is wrong with a header.
@@ -182,9 +217,10 @@ impl DecodeError {
             Self::LinkType(_) | Self::Link(_) => "link",
             Self::Ip(_) => "ip",
             Self::Tcp(_) => "tcp",
+            Self::Neighbour(_) => "neighbour",
         }
     }
 
     /// Every label, for creating the metric at 0.
-    pub const LAYERS: [&'static str; 3] = ["link", "ip", "tcp"];
+    pub const LAYERS: [&'static str; 4] = ["link", "ip", "tcp", "neighbour"];
 }

@@ -1,8 +1,18 @@
 //! Who says that an IP address is at a MAC address? ARP, neighbour discovery and DHCP.
 
+mod arp;
+mod dhcp;
+mod discovery;
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
+use super::{Cause, DecodeError, Decoded};
 use crate::base::net::{MacAddr, Tenant};
+pub(super) use arp::decode as arp;
+pub(super) use dhcp::decode as dhcp;
+pub(super) use discovery::decode as discovery;
 
 /// A claim that `ip` is reached at `mac` on one layer-2 segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,4 +45,23 @@ pub enum ClaimKind {
     },
     /// A DHCP server leased the address (RFC 2131 §3.1, RFC 8415 §18.3).
     Lease,
+}
+
+/// The claim, unless nobody can have the address: then it says nothing.
+fn claim(tenant: Tenant, ip: IpAddr, mac: MacAddr, kind: ClaimKind) -> Decoded<'static> {
+    let is_host = match ip {
+        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast() && !ip.is_loopback(),
+        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_loopback(),
+    };
+    if is_host { Decoded::Neighbour(NeighbourClaim { tenant, ip, mac, kind }) } else { Decoded::NotTracked }
+}
+
+#[cold]
+const fn short(have: usize, need: usize) -> DecodeError {
+    DecodeError::Neighbour(Cause::Short { have, need })
+}
+
+#[cold]
+fn field(field: &'static str, value: impl Into<u32>) -> DecodeError {
+    DecodeError::Neighbour(Cause::Field { field, value: value.into() })
 }

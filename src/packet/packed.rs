@@ -48,6 +48,7 @@ impl PackedSegment {
                 flags: segment.flags,
                 window: segment.window,
                 cut: segment.cut,
+                fragment_conflict: segment.fragment_conflict,
                 options: TcpOptions(&[]),
                 payload: &[],
                 ip_header: &[],

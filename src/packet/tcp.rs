@@ -234,6 +234,7 @@ pub(super) fn decode<'a>(ip: &Envelope<'a>, bytes: &'a [u8], cut: u32) -> Result
         options: TcpOptions(header.header_slice().get(20..).unwrap_or_default()),
         payload: header.payload(),
         cut,
+        fragment_conflict: false,
         ip_header: ip.header,
         tcp_bytes: bytes,
     })

@@ -10,7 +10,7 @@ use super::craft::{Conversation, TcpFrame, endpoint, frame};
 use super::*;
 use crate::base::time::Stamp;
 
-const LINKS: [LinkType; 10] = [
+const LINKS: [LinkType; 17] = [
     LinkType::ETHERNET,
     LinkType::LINUX_SLL,
     LinkType::LINUX_SLL2,
@@ -21,6 +21,13 @@ const LINKS: [LinkType; 10] = [
     LinkType::RAW_OPENBSD,
     LinkType::IPV4,
     LinkType::IPV6,
+    LinkType::PPP,
+    LinkType::PPP_HDLC,
+    LinkType::CISCO_HDLC,
+    LinkType::WIFI,
+    LinkType::WIFI_RADIOTAP,
+    LinkType::PPI,
+    LinkType::NFLOG,
 ];
 
 fn request() -> TcpFrame {
@@ -228,7 +235,7 @@ fn fragments_carry_what_it_takes_to_put_them_together() {
             datagram.extend(piece.payload);
             first.get_or_insert(piece);
         }
-        let Ok(Decoded::Tcp(read)) = first.unwrap().reassembled(&datagram) else { panic!() };
+        let Ok(Decoded::Tcp(read)) = first.unwrap().datagram().decode(&datagram, 0) else { panic!() };
         assert_eq!((read.payload, read.checksum()), (&[7; 100][..], Checksum::Valid));
         assert_eq!(read.tenant, segment(whole.link, &whole.bytes()).tenant);
     }
@@ -320,8 +327,10 @@ proptest! {
         cut.data = &bytes[..captured];
         let Ok(Decoded::Tcp(read)) = decode(&cut) else { panic!("{:?}", decode(&cut)) };
 
-        let has_macs = written.link == LinkType::ETHERNET;
-        let has_tags = has_macs || matches!(written.link, LinkType::LINUX_SLL | LinkType::LINUX_SLL2);
+        let is_wifi = matches!(written.link, LinkType::WIFI | LinkType::WIFI_RADIOTAP | LinkType::PPI);
+        let has_macs = is_wifi || written.link == LinkType::ETHERNET;
+        let has_tags = has_macs
+            || matches!(written.link, LinkType::LINUX_SLL | LinkType::LINUX_SLL2 | LinkType::CISCO_HDLC);
         let ids = written.vlans.iter().map(|(_, id)| *id).filter(|id| has_tags && *id != 0);
         prop_assert_eq!(read.tenant, ids.fold(Tenant::default(), |tenant, id| tenant.with(id.into())));
         prop_assert_eq!(read.mac, has_macs.then_some(written.mac));
@@ -388,8 +397,9 @@ fn touch(frame: &Frame<'_>) {
         }
         Ok(Decoded::Fragment(fragment)) => {
             let _ = fragment.header_checksum();
-            fragment.reassembled(fragment.payload).ok();
+            fragment.datagram().decode(fragment.payload, fragment.cut).ok();
         }
+        Ok(Decoded::Aggregate(frames)) => frames.for_each(|inner| touch(&inner)),
         Ok(Decoded::Neighbour(_) | Decoded::NotTracked) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }

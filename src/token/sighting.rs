@@ -245,6 +245,15 @@ pub enum PathKind {
     FragmentConflict,
 }
 
+impl From<AnomalyKind> for PathKind {
+    fn from(kind: AnomalyKind) -> Self {
+        match kind {
+            AnomalyKind::FragmentConflict => Self::FragmentConflict,
+            tcp => Self::Tcp(tcp),
+        }
+    }
+}
+
 /// One HTTP transaction for the metadata log: emitted when its reply head is complete, or at the end
 /// of the flow.
 #[derive(Clone, Debug)]

@@ -403,7 +403,7 @@ impl MessageSink for TokenTap {
                 self.on_response(state, flow, (answers, dir), (first, complete), &head);
             }
             Message::Ambiguous { dir, at, kind, .. } => self.path(state, flow, PathKind::Ambiguous(kind), dir, at),
-            Message::Anomaly(anomaly) => self.path(state, flow, PathKind::Tcp(anomaly.kind), anomaly.dir, anomaly.at),
+            Message::Anomaly(anomaly) => self.path(state, flow, anomaly.kind.into(), anomaly.dir, anomaly.at),
             Message::ProxyPreamble { dir, client } => {
                 state.preamble = state.preamble.or(client.map(|client| (dir, client.ip)));
             }

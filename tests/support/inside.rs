@@ -88,6 +88,7 @@ impl Bench {
             names: rules.tokens.clone(),
             login: rules.logins.clone(),
             agents: Arc::new(rules.agents.clone()),
+            topology: Arc::default(),
         };
         Self { rules, tap: Arc::new(tap), config: Config { memory: 256 << 20, ..Config::default() } }
     }

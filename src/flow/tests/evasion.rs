@@ -363,3 +363,25 @@ fn tenants_do_not_mix() {
     lab.say(0, REQUEST);
     assert_eq!((lab.flows(), lab.client_text()), (2, request().into()));
 }
+
+#[test]
+fn conflicting_fragments_are_told_with_the_flow() {
+    let mut lab = Lab::opened();
+    let (real, decoy) = (lab.c(0).payload(REQUEST), lab.c(0).payload(&DECOY[..REQUEST.len().min(DECOY.len())]));
+    let [mut pieces, others] = [real.fragments(32), decoy.fragments(32)];
+    pieces.insert(1, others[0].clone());
+    let mut defragmenter = Defragmenter::default();
+    for bytes in pieces {
+        let Ok(Decoded::Fragment(fragment)) = decode(&frame(&real, &bytes, Stamp::default())) else { panic!() };
+        for reading in defragmenter.on_fragment(&fragment, lab.now) {
+            let Ok(Decoded::Tcp(segment)) = reading.decode() else { panic!() };
+            lab.table.on_segment(&segment, Stamp::default(), &mut lab.log);
+        }
+    }
+    assert!(lab.log.told.iter().any(|(_, told)| *told == Told::Fragments(Direction::Forward)));
+    // The reading whose sum holds is beyond doubt.
+    assert_eq!(lab.client_text().as_bytes(), REQUEST);
+    lab.say(REQUEST.len() as i64, b"more");
+    let fragments = |told: &&(FlowId, Told)| told.1 == Told::Fragments(Direction::Forward);
+    assert_eq!(lab.log.told.iter().filter(fragments).count(), 2, "once for each reading");
+}
