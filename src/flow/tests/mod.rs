@@ -24,6 +24,7 @@ enum Told {
     Data { dir: Direction, offset: u64, bytes: Vec<u8>, frame: u64 },
     Gap { dir: Direction, offset: u64, len: u64 },
     Conflict(Direction),
+    Odd(AnomalyKind, Direction),
     Rival { dir: Direction, offset: u64, bytes: Vec<u8> },
     HalfClosed(Direction),
     Closed(CloseReason),
@@ -65,6 +66,7 @@ impl StreamConsumer for Recorder {
             }
             StreamEvent::Rival { dir, offset, bytes, .. } => Told::Rival { dir, offset, bytes: bytes.to_vec() },
             StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::OverlapConflict, dir, .. }) => Told::Conflict(dir),
+            StreamEvent::Anomaly(Anomaly { kind, dir, .. }) => Told::Odd(kind, dir),
             StreamEvent::HalfClosed { dir, .. } => Told::HalfClosed(dir),
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),
         };

@@ -318,7 +318,7 @@ proptest! {
         }
         lab.drain();
         let counters = *lab.table.counters();
-        prop_assert_eq!((counters.held_bytes, counters.consumer_bytes, counters.flows_active), (0, 0, 0));
+        prop_assert_eq!((counters.held_bytes, counters.heap_bytes, counters.flows_active), (0, 0, 0));
         prop_assert_eq!(counters.closed.iter().sum::<u64>(), counters.flows_created);
         for info in &lab.log.flows {
             // In order and never twice: asserted inside. And `Closed` comes once, last.
