@@ -78,9 +78,12 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
 /// A worker with its share of the memory.
 fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -> Worker {
     let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / u64::from(ground.workers.get()));
+    // What was delivered lately, in the pool of what waits to be.
+    let recall_bytes = reassembly_bytes / 32;
     let flows = Flows::new(FlowConfig {
         table_bytes,
-        reassembly_bytes,
+        reassembly_bytes: reassembly_bytes - recall_bytes,
+        recall_bytes,
         established_timeout: config.flows.established_timeout,
         mid_message_timeout: config.flows.mid_message_timeout,
         hash_seed: seed,

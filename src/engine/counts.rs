@@ -42,7 +42,7 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("sessions_evicted_total", "memory", sessions.evicted_memory),
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
-        ("memory_bytes", "reassembly", flows.held_bytes),
+        ("memory_bytes", "reassembly", flows.held_bytes + flows.recall_bytes),
         ("memory_bytes", "flows", flow_bytes),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
@@ -96,7 +96,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 19] {
+fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 21] {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
     let [cookie_pairs, parameters, pipelined, agents] = tokens.limits();
     let sessions = pipeline.stage().sessions();
@@ -104,6 +104,8 @@ fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 19] {
         ("direction_segments", flows.limit_direction_segments),
         ("direction_bytes", flows.limit_direction_bytes),
         ("reassembly_bytes", flows.limit_reassembly_bytes),
+        ("recall_bytes", flows.limit_recall),
+        ("rivals", flows.limit_rivals),
         ("flow_table", flows.limit_flow_table),
         ("http_head", proto.head_limit_hits),
         ("http_headers", proto.header_limit_hits),

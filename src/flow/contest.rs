@@ -7,7 +7,7 @@
 
 use smallvec::SmallVec;
 
-use super::chunks::{CHUNK_OVERHEAD, Label};
+use super::chunks::{CHUNK_OVERHEAD, Label, part};
 use super::recall::{Memory, Piece, REACH};
 use super::reassembler::Outlet;
 use super::stream::Stream;
@@ -174,7 +174,8 @@ impl Stream {
         if self.told.is_none() || self.is_stopped() || self.is_keep_alive(start, bytes) {
             return 0;
         }
-        let comparison = out.recall.compare(self.memory(out), start, bytes);
+        let told = part(bytes, start, start, self.next);
+        let comparison = out.recall.compare(self.memory(out), start, told);
         out.counters.limit_recall += u64::from(comparison.forgotten);
         if comparison.known { 0 } else { comparison.differing }
     }

@@ -92,9 +92,12 @@ impl FlowCounters {
             limit_direction_segments,
             limit_direction_bytes,
             limit_reassembly_bytes,
+            limit_recall,
+            limit_rivals,
             limit_flow_table,
             held_bytes,
-            consumer_bytes,
+            heap_bytes,
+            recall_bytes,
         } = other;
         self.segments += segments;
         self.untracked += untracked;
@@ -117,9 +120,12 @@ impl FlowCounters {
         self.limit_direction_segments += limit_direction_segments;
         self.limit_direction_bytes += limit_direction_bytes;
         self.limit_reassembly_bytes += limit_reassembly_bytes;
+        self.limit_recall += limit_recall;
+        self.limit_rivals += limit_rivals;
         self.limit_flow_table += limit_flow_table;
         self.held_bytes += held_bytes;
-        self.consumer_bytes += consumer_bytes;
+        self.heap_bytes += heap_bytes;
+        self.recall_bytes += recall_bytes;
     }
 
     /// How many flows ended for this reason.

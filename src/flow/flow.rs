@@ -134,7 +134,9 @@ impl<C: StreamConsumer> Flow<C> {
                 began: began.map(|(side, offer)| (direction(side), offer)),
             };
         }
-        out.profile.midstream &= own.terms().is_none() && peer.terms().is_none();
+        if own.terms().is_some() || peer.terms().is_some() {
+            out.profile.note_handshake();
+        }
         for (kind, _) in oddities.into_iter().filter(|(_, seen)| *seen) {
             own.report(kind, &mut out);
         }

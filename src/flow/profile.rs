@@ -30,11 +30,18 @@ pub(super) struct Profile {
     pub(super) gaps: u16,
     mac: Option<MacPair>,
     syn: Option<SynTraits>,
-    initiator_ttl: Option<u8>,
-    pub(super) midstream: bool,
-    /// Segments were seen of these directions.
-    heard: [bool; 2],
+    initiator_ttl: u8,
+    marks: u8,
 }
+
+/// Segments were seen of the initiator,
+const HEARD_INITIATOR: u8 = 1;
+/// and of the responder.
+const HEARD_RESPONDER: u8 = 2;
+/// No handshake was seen.
+const MIDSTREAM: u8 = 4;
+/// The TTL is the initiator's.
+const TTL: u8 = 8;
 
 impl Profile {
     /// Of a flow that begins with this segment.
@@ -63,9 +70,8 @@ impl Profile {
             gaps: 0,
             mac,
             syn: if sender_opened { SynTraits::of(segment) } else { None },
-            initiator_ttl: sender_opened.then_some(segment.ttl),
-            midstream: !segment.flags.syn(),
-            heard: [false; 2],
+            initiator_ttl: segment.ttl,
+            marks: if segment.flags.syn() { 0 } else { MIDSTREAM } | if sender_opened { TTL } else { 0 },
         }
     }
 
@@ -79,10 +85,10 @@ impl Profile {
             initiator,
             responder,
             mac: self.mac,
-            initiator_ttl: self.initiator_ttl,
+            initiator_ttl: self.is(TTL).then_some(self.initiator_ttl),
             syn: self.syn,
             opened,
-            midstream: self.midstream,
+            midstream: self.is(MIDSTREAM),
             two_sided: self.is_two_sided(),
             gaps: u32::from(self.gaps),
         }
@@ -138,8 +144,7 @@ impl Profile {
 
     /// A segment of this direction was seen.
     pub(super) fn hear(&mut self, dir: Direction, at: Stamp) {
-        let [forward, reverse] = &mut self.heard;
-        *(if dir == Direction::Forward { forward } else { reverse }) = true;
+        self.marks |= if dir == Direction::Forward { HEARD_INITIATOR } else { HEARD_RESPONDER };
         self.last = at.ts;
         self.last_number = at.frame.number;
         let captures = at.frame.capture.saturating_sub(self.opened_capture);
@@ -148,12 +153,21 @@ impl Profile {
 
     /// Which directions were heard.
     pub(super) fn heard(&self) -> [bool; 2] {
-        self.heard
+        [self.is(HEARD_INITIATOR), self.is(HEARD_RESPONDER)]
+    }
+
+    /// A SYN was seen.
+    pub(super) fn note_handshake(&mut self) {
+        self.marks &= !MIDSTREAM;
+    }
+
+    fn is(&self, mark: u8) -> bool {
+        self.marks & mark != 0
     }
 
     /// Segments of both directions were seen.
     pub(super) fn is_two_sided(&self) -> bool {
-        self.heard == [true; 2]
+        self.heard() == [true; 2]
     }
 
     /// The last frame.

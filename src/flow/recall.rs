@@ -161,16 +161,14 @@ impl Recall {
         let end = start + bytes.len() as i64;
         let mut comparison = Comparison::default();
         let mut back = self.back(memory);
-        let mut told_to = None;
         for piece in back.by_ref() {
             let (from, to) = (piece.start.max(start), piece.end().min(end));
-            let differing = differing(part(bytes, start, from, to), part(piece.bytes, piece.start, from, to));
+            let differing =
+                if from < to { differing(part(bytes, start, from, to), part(piece.bytes, piece.start, from, to)) } else { 0 };
             if piece.rival {
-                let whole = from == start && to == told_to.map_or(end, |told: i64| told.min(end));
-                comparison.known |= whole && from < to && differing == 0;
+                comparison.known |= (from, to) == (start, end) && differing == 0;
                 continue;
             }
-            told_to = told_to.or(Some(piece.end()));
             comparison.differing += differing;
             if piece.start <= start {
                 return comparison;

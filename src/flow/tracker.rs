@@ -108,7 +108,9 @@ impl<C: StreamConsumer> FlowTable<C> {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
                 flow.finish(CloseReason::Reused, desk);
                 let mut profile = Profile::new(segment, at, opener == dir);
-                profile.midstream &= began.is_none();
+                if began.is_some() {
+                    profile.note_handshake();
+                }
                 let consumer = C::open(&profile.info(), desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
@@ -258,7 +260,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn longest_silent(&self, of: &[Waiting]) -> Option<u32> {
-        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.heard(slot))
+        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.linked(slot))
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {

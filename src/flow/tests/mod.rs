@@ -3,6 +3,7 @@
 
 mod bounds;
 mod closing;
+mod conflicts;
 mod evasion;
 mod handshake;
 mod order;
@@ -228,6 +229,25 @@ impl Lab {
 
     fn conflicts(&self) -> usize {
         self.log.told.iter().filter(|(_, told)| matches!(told, Told::Conflict(_))).count()
+    }
+
+    /// The other readings that were told, each once, sorted.
+    fn rivals(&self) -> Vec<String> {
+        let readings = self.log.told.iter().filter_map(|(_, told)| match told {
+            Told::Rival { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        });
+        let readings: std::collections::BTreeSet<_> = readings.collect();
+        readings.into_iter().collect()
+    }
+
+    /// Anomalies other than conflicts, in order.
+    fn odd(&self) -> Vec<AnomalyKind> {
+        let kinds = self.log.told.iter().filter_map(|(_, told)| match told {
+            Told::Odd(kind, _) => Some(*kind),
+            _ => None,
+        });
+        kinds.collect()
     }
 
     /// Why flows ended, in order.
