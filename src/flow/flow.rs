@@ -6,6 +6,7 @@ use super::handshake::{self, Offer, Reopened, Side};
 use super::profile::Profile;
 use super::recall::Recall;
 use super::reassembler::{Outlet, Piece};
+use super::storm::{self, Storm};
 use super::stream::{Origin, Rare, Stream};
 use super::timer::Waiting;
 use super::{AnomalyKind, CloseReason, Direction, Doubt, FlowConfig, StreamConsumer, StreamEvent, doubt};
@@ -122,6 +123,7 @@ impl<C: StreamConsumer> Flow<C> {
         let oddities = [
             (AnomalyKind::SynAckConflict, handshake::is_second_answer(segment, own, peer)),
             (AnomalyKind::RstInjected, new.refutes_reset(segment, own)),
+            (AnomalyKind::DesyncStorm, self.is_storm(dir, segment, desk.now)),
         ];
         let oddities = oddities.map(|(kind, seen)| (kind, seen && self.told.is_first(kind)));
         let (streams, mut out) = self.parts(dir, desk);
@@ -162,6 +164,26 @@ impl<C: StreamConsumer> Flow<C> {
         let stop = out.stop;
         self.after_events(stop, desk);
         Verdict::Taken
+    }
+
+    /// Whether both sides tell each other again and again that they are out of step.
+    fn is_storm(&mut self, dir: Direction, segment: &Segment<'_>, now: Timestamp) -> bool {
+        if !storm::is_pure_ack(segment) {
+            return false;
+        }
+        let (own, peer) = pair(&mut self.streams, dir);
+        let out_of_step = storm::is_out_of_step(segment, own, peer);
+        let (initiator, _) = pair(&mut self.streams, Direction::Forward);
+        if out_of_step && initiator.rare.as_ref().is_none_or(|rare| rare.storm.is_none()) {
+            initiator.rare().storm = Some(Storm::begin(dir, now));
+        }
+        let Some(rare) = &mut initiator.rare else { return false };
+        if rare.storm.as_ref().is_some_and(|storm| storm.is_past(now)) {
+            rare.storm = None;
+            initiator.tidy();
+            return false;
+        }
+        rare.storm.as_mut().is_some_and(|storm| storm.hear(dir))
     }
 
     /// Silence for as long as the timeout of what the flow waited for. Gives whether the flow is over.

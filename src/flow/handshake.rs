@@ -100,7 +100,6 @@ pub(super) fn is_second_answer(segment: &Segment<'_>, own: &Stream, peer: &Strea
         && segment.flags.ack()
         && own.terms().is_some()
         && !own.began_with(segment.seq)
-        && own.rival().is_none_or(|rival| rival.isn != segment.seq)
         && peer.origin == Origin::Known
         && peer.is_answered_by(segment.ack)
         && !doubt::unexpected_signature(segment, own, peer)

@@ -24,7 +24,9 @@
 //! | `contest` | which other copies of its bytes does a stream have? |
 //! | `recall` | what was told lately? |
 //! | `chunks` | which bytes are held? |
+//! | `storm` | are both sides out of step? |
 //! | `timer` | who has been silent for too long? |
+//! | `fairness` | how many flows has each source? |
 //! | `index` | where in the table is a flow? |
 //! | `counters` | what has happened so far? |
 
@@ -32,6 +34,7 @@ mod chunks;
 mod contest;
 mod counters;
 mod doubt;
+mod fairness;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
 mod handshake;
@@ -39,6 +42,7 @@ mod index;
 mod profile;
 mod reassembler;
 mod recall;
+mod storm;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -294,7 +298,8 @@ pub trait StreamConsumer {
 /// Bounds and timeouts of flow tracking. What happens at a bound, and the counter that tells:
 ///
 /// * `table_bytes`: the flow idle longest goes with [`CloseReason::Evicted`] (flows that only opened
-///   first, when they fill a quarter of the table); `limit_flow_table`.
+///   first, when they fill a quarter of the table; and before it a flow of a source that has more than
+///   an eighth of the table and twice as many as the idle one's); `limit_flow_table`.
 /// * `reassembly_bytes`: of the flows that hold bytes, the one idle longest declares its holes to be
 ///   gaps and goes on; `limit_reassembly_bytes`.
 /// * `direction_bytes`, `direction_segments`: if the receiver was heard lately and still waits for the

@@ -122,6 +122,11 @@ impl Profile {
         }
     }
 
+    /// The initiator's address.
+    pub(super) fn source(&self) -> IpAddr {
+        self.ends().0.ip
+    }
+
     /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
     #[inline]
     pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {

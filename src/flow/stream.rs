@@ -12,6 +12,7 @@ use super::chunks::Chunks;
 use super::contest::{Contest, Copies, ResetSeen};
 use super::handshake::Offer;
 use super::recall::Trace;
+use super::storm::Storm;
 use crate::base::time::Timestamp;
 use crate::packet::SeqNumber;
 
@@ -102,6 +103,8 @@ pub(super) struct Rare {
     pub(super) contest: Contest,
     /// A reset of this side.
     pub(super) reset: Option<ResetSeen>,
+    /// Both sides seem out of step (kept with the initiator's stream).
+    pub(super) storm: Option<Storm>,
 }
 
 impl Rare {
@@ -113,8 +116,8 @@ impl Rare {
     /// Forgets held bytes, and what was known of them.
     pub(super) fn release(&mut self) {
         let old = std::mem::take(self);
-        let Self { passed_over, skip_to, rival, contest, reset, .. } = old;
-        *self = Self { passed_over, skip_to, rival, contest, reset, ..Self::default() };
+        let Self { passed_over, skip_to, rival, contest, reset, storm, .. } = old;
+        *self = Self { passed_over, skip_to, rival, contest, reset, storm, ..Self::default() };
     }
 
     fn is_needed(&self) -> bool {
@@ -125,6 +128,7 @@ impl Rare {
             || self.rival.is_some()
             || self.contest.is_open()
             || self.reset.is_some()
+            || self.storm.is_some()
     }
 
     /// Bytes of memory that held bytes take, about.

@@ -161,6 +161,11 @@ impl Timers {
         self.lists.get(waiting as usize).map(|l| l.first).filter(|&slot| slot != NONE)
     }
 
+    /// What the flow in `slot` waits for; of a free slot, what the last one did.
+    pub(super) fn waiting(&self, slot: u32) -> Option<Waiting> {
+        self.links.get(slot as usize).map(|link| link.waiting)
+    }
+
     /// When the flow in `slot` was linked last: since when it is silent, to the second.
     pub(super) fn linked(&self, slot: u32) -> Timestamp {
         self.links.get(slot as usize).map_or(Timestamp::MIN, |l| l.linked)

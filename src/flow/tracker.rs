@@ -8,6 +8,7 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
 use super::counters::FlowCounters;
+use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
 use super::index::Index;
 use super::profile::{self, Profile};
@@ -18,6 +19,9 @@ use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
+
+/// Flows that are looked at for one of a greedy source.
+const SAMPLE: usize = 16;
 
 /// All flows of one worker, each with its consumer.
 ///
@@ -33,6 +37,7 @@ pub struct FlowTable<C: StreamConsumer> {
     free: Vec<u32>,
     timers: Timers,
     recall: Recall,
+    sources: Sources,
     counters: FlowCounters,
     /// The flow whose consumer may be running.
     current: Option<u32>,
@@ -50,6 +55,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             Waiting::OneSided => config.mid_message_timeout,
         });
         Self {
+            sources: Sources::new(config.hash_seed),
             seed: SharedSeed::from_u64(config.hash_seed),
             config,
             index: Index::new(),
@@ -104,6 +110,7 @@ impl<C: StreamConsumer> FlowTable<C> {
                 return;
             }
         };
+        let mut reopened = None;
         self.at_flow(slot, shared, |flow, desk| {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
                 flow.finish(CloseReason::Reused, desk);
@@ -111,6 +118,7 @@ impl<C: StreamConsumer> FlowTable<C> {
                 if began.is_some() {
                     profile.note_handshake();
                 }
+                reopened = Some((flow.profile.source(), profile.source()));
                 let consumer = C::open(&profile.info(), desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
@@ -124,6 +132,10 @@ impl<C: StreamConsumer> FlowTable<C> {
                 flow.on_segment(turned(dir), segment, at, desk);
             }
         });
+        if let Some((before, after)) = reopened {
+            self.sources.remove(before);
+            self.sources.add(after);
+        }
         self.relieve(slot, shared);
         self.make_room(Some(slot), shared);
     }
@@ -196,6 +208,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     fn admit(&mut self, profile: Profile, hash: u32, shared: &mut C::Shared) -> u32 {
         let consumer = C::open(&profile.info(), shared);
+        self.sources.add(profile.source());
         let flow = Some(Flow::new(profile, consumer));
         let slot = self.free.pop().unwrap_or(self.flows.len() as u32);
         match self.flows.get_mut(slot as usize) {
@@ -213,6 +226,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         if let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::take) {
             self.counters.heap_bytes -= u64::from(flow.counted.heap);
             self.counters.held_bytes -= u64::from(flow.counted.held);
+            self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
             self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
             self.timers.remove(slot);
@@ -237,12 +251,36 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// What goes first when the table is full: what is over; then what only opened, if that is a
     /// quarter of the table (a flood of SYNs must not cost established flows); then the longest silent.
-    fn victim(&self) -> Option<u32> {
+    /// Among those a source that has much more than its share gives way before others.
+    fn victim(&mut self) -> Option<u32> {
         let count = |waiting| self.timers.count(waiting) as usize;
         let entries = self.flows.len() - self.free.len();
         let crowded = [Waiting::Short, Waiting::OneSided].into_iter().find(|&w| count(w) * 4 > entries);
         let over = self.timers.oldest(Waiting::Over);
-        over.or_else(|| self.timers.oldest(crowded?)).or_else(|| self.longest_silent(&Waiting::ALL))
+        over.or_else(|| {
+            let oldest = match crowded {
+                Some(waiting) => self.timers.oldest(waiting),
+                None => self.longest_silent(&Waiting::ALL),
+            }?;
+            self.greedier_than(oldest, crowded).or(Some(oldest))
+        })
+    }
+
+    /// Of some flows taken by chance (which wait for this), the one whose source has most, if that is
+    /// more than an eighth of the table and twice as many as the source of the flow in `slot`.
+    fn greedier_than(&mut self, slot: u32, waiting: Option<Waiting>) -> Option<u32> {
+        let share = |table: &Self, slot| table.flow(slot).map(|flow| table.sources.count(flow.profile.source()));
+        let entries = self.flows.len() - self.free.len();
+        let fair = (share(self, slot)? * 2).max(u32::try_from(entries / 8).unwrap_or(u32::MAX));
+        let mut greediest = None;
+        for _ in 0..SAMPLE {
+            let other = self.sources.any_below(self.flows.len()) as u32;
+            let fits = waiting.is_none_or(|waiting| self.timers.waiting(other) == Some(waiting));
+            if let Some(has) = share(self, other).filter(|&has| fits && has > fair) {
+                greediest = greediest.max(Some((has, std::cmp::Reverse(self.timers.linked(other)), other)));
+            }
+        }
+        greediest.map(|(_, _, slot)| slot)
     }
 
     /// Frees held bytes until they are within their bound, of the longest silent flow first.

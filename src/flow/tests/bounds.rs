@@ -141,6 +141,36 @@ fn a_flood_of_syns_costs_no_established_flow() {
 }
 
 #[test]
+fn one_clients_flood_costs_no_flow_of_another() {
+    let mut lab = Lab::with(table_for(200));
+    let (client, server) = (lab.client.clone(), lab.server.clone());
+    let others = |lab: &mut Lab, n: u32| {
+        let client = endpoint(&format!("10.7.{n}.9:40000"));
+        (lab.client.source, lab.server.destination) = (client, client);
+    };
+    for n in 0..20 {
+        others(&mut lab, n);
+        lab.handshake(&[]);
+        lab.say(0, &REQUEST[..20]);
+    }
+    // Whole connections, of which many are as old as the others'.
+    for n in 1..3000 {
+        flow_number(&mut lab, n);
+        lab.handshake(&[]);
+        lab.say(0, b"flood");
+        lab.wait(u64::from(n % 10 == 0));
+    }
+    assert_eq!(lab.table.counters().flows_active, 200);
+    assert_eq!(lab.closed().iter().filter(|reason| **reason == CloseReason::Evicted).count(), 2819);
+    (lab.client, lab.server) = (client, server);
+    for n in 0..20 {
+        others(&mut lab, n);
+        lab.say(20, &REQUEST[20..]);
+        assert_eq!(lab.client_text(), request(), "client {n}");
+    }
+}
+
+#[test]
 fn consumers_share_the_bytes_of_the_table() {
     let mut lab = Lab::with(table_for(100));
     lab.log.held = 50 * FlowTable::<Recorder>::bytes_per_flow();

@@ -6,6 +6,7 @@ mod closing;
 mod conflicts;
 mod evasion;
 mod handshake;
+mod oddities;
 mod order;
 mod properties;
 
