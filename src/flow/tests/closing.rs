@@ -215,5 +215,5 @@ fn draining_tells_what_is_left() {
     lab.drain();
     assert_eq!((lab.client_text(), lab.closed()), ("<4>early".into(), vec![CloseReason::Drained]));
     let counters = lab.table.counters();
-    assert_eq!((counters.flows_active, counters.held_bytes, counters.consumer_bytes), (0, 0, 0));
+    assert_eq!((counters.flows_active, counters.held_bytes, counters.heap_bytes), (0, 0, 0));
 }

@@ -3,8 +3,10 @@
 
 mod bounds;
 mod closing;
+mod conflicts;
 mod evasion;
 mod handshake;
+mod oddities;
 mod order;
 mod properties;
 
@@ -24,7 +26,7 @@ enum Told {
     Data { dir: Direction, offset: u64, bytes: Vec<u8>, frame: u64 },
     Gap { dir: Direction, offset: u64, len: u64 },
     Conflict(Direction),
-    Fragments(Direction),
+    Odd(AnomalyKind, Direction),
     Rival { dir: Direction, offset: u64, bytes: Vec<u8> },
     HalfClosed(Direction),
     Closed(CloseReason),
@@ -66,7 +68,7 @@ impl StreamConsumer for Recorder {
             }
             StreamEvent::Rival { dir, offset, bytes, .. } => Told::Rival { dir, offset, bytes: bytes.to_vec() },
             StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::OverlapConflict, dir, .. }) => Told::Conflict(dir),
-            StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::FragmentConflict, dir, .. }) => Told::Fragments(dir),
+            StreamEvent::Anomaly(Anomaly { kind, dir, .. }) => Told::Odd(kind, dir),
             StreamEvent::HalfClosed { dir, .. } => Told::HalfClosed(dir),
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),
         };
@@ -228,6 +230,25 @@ impl Lab {
 
     fn conflicts(&self) -> usize {
         self.log.told.iter().filter(|(_, told)| matches!(told, Told::Conflict(_))).count()
+    }
+
+    /// The other readings that were told, each once, sorted.
+    fn rivals(&self) -> Vec<String> {
+        let readings = self.log.told.iter().filter_map(|(_, told)| match told {
+            Told::Rival { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        });
+        let readings: std::collections::BTreeSet<_> = readings.collect();
+        readings.into_iter().collect()
+    }
+
+    /// Anomalies other than conflicts, in order.
+    fn odd(&self) -> Vec<AnomalyKind> {
+        let kinds = self.log.told.iter().filter_map(|(_, told)| match told {
+            Told::Odd(kind, _) => Some(*kind),
+            _ => None,
+        });
+        kinds.collect()
     }
 
     /// Why flows ended, in order.
