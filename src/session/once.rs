@@ -27,6 +27,9 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes.
 const LEGS: usize = 16_384;
 
+/// Legs of one request that are looked at; beyond it the oldest goes. No honest way has more.
+const LEGS_OF_ONE: usize = 16;
+
 /// What a sighting repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RepeatKind {
@@ -135,7 +138,12 @@ impl Once {
         };
         self.forget_before(leg.at);
         let repeat = self.join(&key, &mut leg);
-        self.legs.entry(key).or_default().push(leg);
+        let legs = self.legs.entry(key).or_default();
+        if legs.len() >= LEGS_OF_ONE {
+            legs.remove(0);
+            self.limit_hits += 1;
+        }
+        legs.push(leg);
         self.order.push_back((sighting.at.ts, key));
         if self.order.len() > LEGS {
             self.limit_hits += 1;
@@ -204,11 +212,12 @@ impl Once {
         }
     }
 
-    /// Legs of one key stand in the order of their arrival, as the keys do in the queue.
+    /// Legs of one key stand in the order of their arrival, as the keys do in the queue; a younger one
+    /// stands where the oldest has gone already.
     fn forget_oldest(&mut self) {
-        let Some((_, key)) = self.order.pop_front() else { return };
+        let Some((at, key)) = self.order.pop_front() else { return };
         if let Some(legs) = self.legs.get_mut(&key) {
-            if !legs.is_empty() {
+            if legs.first().is_some_and(|leg| leg.at <= at) {
                 legs.remove(0);
             }
             if legs.is_empty() {

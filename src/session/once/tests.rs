@@ -314,4 +314,13 @@ fn memory_is_bounded() {
     late.at.ts = late.at.ts.after(WINDOW).after(Duration::from_nanos(1));
     once.repeat_of(&late);
     assert_eq!((once.order.len(), once.legs.len()), (1, 1));
+    for n in 0..100 {
+        let mut again = sighting(0);
+        again.at.ts = late.at.ts.after(Duration::from_micros(n));
+        once.repeat_of(&again);
+    }
+    assert_eq!(once.legs.values().map(SmallVec::len).collect::<Vec<_>>(), [LEGS_OF_ONE]);
+    late.at.ts = late.at.ts.after(Duration::from_secs(1));
+    once.repeat_of(&late);
+    assert_eq!((once.order.len(), once.legs.values().map(SmallVec::len).sum::<usize>()), (1, 1));
 }
