@@ -76,7 +76,7 @@ fn request(token: &str) -> Vec<u8> {
     format!("GET /a HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: curl/8.9\r\nCookie: PHPSESSID={token}\r\n\r\n").into()
 }
 
-const ATTACKS: [(&str, usize, Attack); 12] = [
+const ATTACKS: [(&str, usize, Attack); 14] = [
     ("fragments that never make a datagram", 4_000, |n, frames| {
         for id in 0..n {
             let mut frame = TcpFrame::new(client(id % 50), server()).payload(&[b'x'; 64]);
@@ -92,6 +92,24 @@ const ATTACKS: [(&str, usize, Attack); 12] = [
             frame.id = id as u32;
             for piece in frame.fragments(8).into_iter().rev() {
                 frames.put_bytes(&frame, piece);
+            }
+        }
+    }),
+    ("every second piece of a datagram, then the others in reverse", 2_000, |n, frames| {
+        let mut frame = TcpFrame::new(client(0), server()).payload(&vec![b'x'; n * 8 - 20]);
+        frame.id = 1;
+        let pieces = frame.fragments(8);
+        let (even, odd): (Vec<_>, Vec<_>) = pieces.into_iter().enumerate().partition(|(n, _)| n % 2 == 0);
+        even.into_iter().chain(odd.into_iter().rev()).for_each(|(_, piece)| frames.put_bytes(&frame, piece));
+    }),
+    ("rival pieces of whole datagrams", 200, |n, frames| {
+        for id in 0..n {
+            let mut frame = TcpFrame::new(client(id % 50), server()).payload(&[b'x'; 8_000]);
+            frame.id = id as u32;
+            frame.fragments(1_400).into_iter().for_each(|piece| frames.put_bytes(&frame, piece));
+            for rival in 0..20 {
+                frame.payload[7_000] = rival;
+                frames.put_bytes(&frame, frame.fragments(1_400).swap_remove(5));
             }
         }
     }),

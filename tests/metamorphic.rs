@@ -48,10 +48,12 @@ fn gist(told: &Told) -> BTreeSet<String> {
 /// A change of packets that must not change what is told.
 type Change = fn(&[Owned]) -> Vec<Owned>;
 
-const CHANGES: [(&str, Change); 5] = [
+const CHANGES: [(&str, Change); 7] = [
     ("cut into 3 bytes", |frames| mutate::recut(frames, 3)),
     ("cut into 100 bytes", |frames| mutate::recut(frames, 100)),
     ("duplicated", mutate::duplicated),
+    ("in fragments of 24 bytes", |frames| mutate::fragmented(frames, 24)),
+    ("in fragments of 400 bytes, each twice", |frames| mutate::duplicated(&mutate::fragmented(frames, 400))),
     ("reordered", |frames| mutate::reordered(frames, 4)),
     ("cut into 40 bytes and reordered", |frames| mutate::reordered(&mutate::recut(frames, 40), 4)),
 ];

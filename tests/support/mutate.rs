@@ -15,6 +15,16 @@ pub fn recut(frames: &[Owned], size: usize) -> Vec<Owned> {
     frames.iter().flat_map(|frame| pieces(frame, size).unwrap_or_else(|| vec![frame.clone()])).collect()
 }
 
+/// Makes IP fragments of at most `size` bytes of every plain segment, the last one first.
+pub fn fragmented(frames: &[Owned], size: usize) -> Vec<Owned> {
+    let fragments = |(id, frame): (u32, &Owned)| {
+        let Some(mut whole) = rewritten(frame) else { return vec![frame.clone()] };
+        whole.id = id;
+        whole.fragments(size).into_iter().rev().map(|bytes| with_bytes(frame, bytes)).collect()
+    };
+    (0..).zip(frames).flat_map(fragments).collect()
+}
+
 /// Every frame twice.
 pub fn duplicated(frames: &[Owned]) -> Vec<Owned> {
     frames.iter().flat_map(|frame| [frame.clone(), frame.clone()]).collect()
@@ -85,38 +95,43 @@ impl Plain {
 
 /// A plain segment in pieces; `None` for what is none, or is wrapped in more than VLAN tags.
 fn pieces(frame: &Owned, size: usize) -> Option<Vec<Owned>> {
+    let whole = rewritten(frame)?;
+    let count = whole.payload.len().div_ceil(size);
+    let piece = |(n, bytes): (usize, &[u8])| {
+        let mut piece = whole.clone().seq(whole.seq.wrapping_add(u32::try_from(n * size).unwrap_or_default()));
+        piece.payload = bytes.to_vec();
+        if n + 1 < count {
+            piece.flags &= !TcpFlags::PSH;
+        }
+        with_bytes(frame, piece.bytes())
+    };
+    Some(whole.payload.chunks(size).enumerate().map(piece).collect())
+}
+
+/// The same plain segment, to be changed; `None` for what is none, or cannot be written again as it was.
+fn rewritten(frame: &Owned) -> Option<TcpFrame> {
     Plain::of(frame)?;
     let Ok(Decoded::Tcp(segment)) = decode(&frame.frame(1)) else { return None };
-    let vlans = vlans(frame);
-    let piece = |offset: usize, bytes: &[u8], last: bool| {
-        let flags = if last { segment.flags.0 } else { segment.flags.0 & !TcpFlags::PSH };
-        let mut crafted = TcpFrame::new(segment.source, segment.destination)
-            .link(frame.link)
-            .ttl(segment.ttl)
-            .seq(segment.seq.plus(u32::try_from(offset).unwrap_or_default()).0)
-            .ack(segment.ack.0)
-            .flags(flags)
-            .options(segment.options.0)
-            .payload(bytes);
-        crafted.window = segment.window;
-        crafted.mac = segment.mac.unwrap_or(crafted.mac);
-        crafted.vlans.clone_from(&vlans);
-        let data = crafted.bytes();
-        Owned { ts: frame.ts, link: frame.link, wire_len: u32::try_from(data.len()).unwrap_or_default(), data }
-    };
-    // What cannot be written again as it was is left alone.
-    let whole = piece(0, segment.payload, true);
+    let mut crafted = TcpFrame::new(segment.source, segment.destination)
+        .link(frame.link)
+        .ttl(segment.ttl)
+        .seq(segment.seq.0)
+        .ack(segment.ack.0)
+        .flags(segment.flags.0)
+        .options(segment.options.0)
+        .payload(segment.payload);
+    crafted.window = segment.window;
+    crafted.mac = segment.mac.unwrap_or(crafted.mac);
+    crafted.vlans = vlans(frame);
+    let whole = with_bytes(frame, crafted.bytes());
     let Ok(Decoded::Tcp(again)) = decode(&whole.frame(1)) else { return None };
     let identity = |s: &Segment<'_>| (s.tenant, s.source, s.destination, s.ttl, s.flags, s.window);
-    if identity(&again) != identity(&segment) || again.payload != segment.payload {
-        return None;
-    }
-    let count = segment.payload.len().div_ceil(size);
-    let cut = (0..count).map(|n| {
-        let end = segment.payload.len().min((n + 1) * size);
-        piece(n * size, &segment.payload[n * size..end], n + 1 == count)
-    });
-    Some(cut.collect())
+    (identity(&again) == identity(&segment) && again.payload == segment.payload).then_some(crafted)
+}
+
+/// Other bytes at the same time on the same link.
+fn with_bytes(frame: &Owned, data: Vec<u8>) -> Owned {
+    Owned { ts: frame.ts, link: frame.link, wire_len: u32::try_from(data.len()).unwrap_or_default(), data }
 }
 
 /// The VLAN tags of an Ethernet frame, as type and tag control.
