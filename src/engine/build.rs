@@ -87,9 +87,12 @@ fn defrag(config: &Config) -> DefragConfig {
 fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -> Worker {
     let workers = u64::from(ground.workers.get());
     let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / workers);
+    // What was delivered lately, in the pool of what waits to be.
+    let recall_bytes = reassembly_bytes / 32;
     let flows = Flows::new(FlowConfig {
         table_bytes,
-        reassembly_bytes: reassembly_bytes.saturating_sub(defrag(config).bytes / workers),
+        reassembly_bytes: reassembly_bytes.saturating_sub(defrag(config).bytes / workers + recall_bytes),
+        recall_bytes,
         established_timeout: config.flows.established_timeout,
         mid_message_timeout: config.flows.mid_message_timeout,
         hash_seed: seed,

@@ -46,7 +46,7 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("sessions_evicted_total", "memory", sessions.evicted_memory),
         ("sessions_evicted_total", "retention", sessions.evicted_retention),
         ("memory_bytes", "sessions", sessions.bytes),
-        ("memory_bytes", "reassembly", flows.held_bytes + fragments.held_bytes),
+        ("memory_bytes", "reassembly", flows.held_bytes + flows.recall_bytes + fragments.held_bytes),
         ("memory_bytes", "flows", flow_bytes),
         ("tokens_ignored_total", "weak_unissued", sessions.weak_unissued),
         ("tokens_ignored_total", "fetcher", sessions.fetcher),
@@ -103,7 +103,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 25] {
+fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 27] {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
     let [cookie_pairs, parameters, pipelined, agents, fingerprints] = tokens.limits();
     let fragments = *pipeline.defragmenter().counters();
@@ -116,6 +116,8 @@ fn limits(pipeline: &Pipeline) -> [(&'static str, u64); 25] {
         ("direction_segments", flows.limit_direction_segments),
         ("direction_bytes", flows.limit_direction_bytes),
         ("reassembly_bytes", flows.limit_reassembly_bytes),
+        ("recall_bytes", flows.limit_recall),
+        ("rivals", flows.limit_rivals),
         ("flow_table", flows.limit_flow_table),
         ("http_head", proto.head_limit_hits),
         ("http_headers", proto.header_limit_hits),

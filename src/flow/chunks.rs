@@ -22,6 +22,8 @@ pub(super) struct Label {
     pub(super) at: Stamp,
     /// The highest packet time when they came.
     pub(super) since: Timestamp,
+    /// TTL or hop limit of that frame.
+    pub(super) ttl: u8,
     /// They count when the flow ends, though nobody acknowledged them.
     pub(super) counts_at_last: bool,
 }
@@ -86,12 +88,15 @@ impl Chunks {
     pub(super) fn insert(&mut self, start: i64, bytes: &[u8], label: Label) -> u64 {
         let mut free = SmallVec::<[(i64, i64); 4]>::new();
         let mut cursor = start;
-        let conflicts = self.compare(start, bytes, |from, to| {
+        let mut conflicts = 0;
+        for (p, chunk) in self.overlapping(start, bytes) {
+            let Some((from, to, differing)) = overlap(start, bytes, p, chunk) else { continue };
             if cursor < from {
                 free.push((cursor, from));
             }
             cursor = to;
-        });
+            conflicts += differing;
+        }
         let end = start + bytes.len() as i64;
         if cursor < end {
             free.push((cursor, end));
@@ -104,25 +109,23 @@ impl Chunks {
         conflicts
     }
 
-    /// Number of `bytes` that differ from the copy held.
-    pub(super) fn conflicts(&self, start: i64, bytes: &[u8]) -> u64 {
-        self.compare(start, bytes, |_, _| {})
-    }
-
-    /// Calls `overlap` with every range that `bytes` share with a chunk, in order, and counts the
-    /// bytes that differ.
-    fn compare(&self, start: i64, bytes: &[u8], mut overlap: impl FnMut(i64, i64)) -> u64 {
-        let end = start + bytes.len() as i64;
-        let first = self.by_position.range(..=start).next_back().map_or(start, |(&p, _)| p);
-        let mut conflicts = 0;
-        for (&p, chunk) in self.by_position.range(first..end) {
-            let (from, to) = (p.max(start), (p + chunk.len()).min(end));
-            if from < to {
-                conflicts += differing(part(bytes, start, from, to), part(&chunk.bytes, p, from, to));
-                overlap(from, to);
+    /// The chunks that `bytes` contradict, with the number of bytes that differ.
+    pub(super) fn contradicted(&self, start: i64, bytes: &[u8]) -> SmallVec<[(i64, &Chunk, u64); 2]> {
+        let mut contradicted = SmallVec::new();
+        for (p, chunk) in self.overlapping(start, bytes) {
+            let differing = overlap(start, bytes, p, chunk).map_or(0, |(_, _, differing)| differing);
+            if differing > 0 {
+                contradicted.push((p, chunk, differing));
             }
         }
-        conflicts
+        contradicted
+    }
+
+    /// The chunks that may share something with `bytes`, in order.
+    fn overlapping(&self, start: i64, bytes: &[u8]) -> impl Iterator<Item = (i64, &Chunk)> {
+        let end = start + bytes.len() as i64;
+        let first = self.by_position.range(..=start).next_back().map_or(start, |(&p, _)| p);
+        self.by_position.range(first..end).map(|(&p, chunk)| (p, chunk))
     }
 
     /// Forgets what lies before `position`; gives the number of bytes.
@@ -160,7 +163,15 @@ pub(super) fn part(bytes: &[u8], start: i64, from: i64, to: i64) -> &[u8] {
     bytes.get(index(from)..index(to).min(bytes.len())).unwrap_or_default()
 }
 
-fn differing(a: &[u8], b: &[u8]) -> u64 {
+/// The range that `bytes` share with a chunk at `p`, and the number of bytes in it that differ.
+fn overlap(start: i64, bytes: &[u8], p: i64, chunk: &Chunk) -> Option<(i64, i64, u64)> {
+    let (from, to) = (p.max(start), (p + chunk.len()).min(start + bytes.len() as i64));
+    let differing = || differing(part(bytes, start, from, to), part(&chunk.bytes, p, from, to));
+    (from < to).then(|| (from, to, differing()))
+}
+
+/// Number of positions at which two copies differ.
+pub(super) fn differing(a: &[u8], b: &[u8]) -> u64 {
     if a == b { 0 } else { a.iter().zip(b).filter(|(a, b)| a != b).count() as u64 }
 }
 
@@ -177,14 +188,15 @@ mod tests {
             forget in 0i64..60,
         ) {
             let mut chunks = Chunks::default();
-            let label = Label { at: Stamp::default(), since: Timestamp::MIN, counts_at_last: false };
+            let label = Label { at: Stamp::default(), since: Timestamp::MIN, ttl: 64, counts_at_last: false };
             let mut model: BTreeMap<i64, u8> = BTreeMap::new();
             for (start, bytes) in ops {
                 let mut differ = 0;
                 for (position, byte) in (start..).zip(&bytes) {
                     differ += u64::from(*model.entry(position).or_insert(*byte) != *byte);
                 }
-                prop_assert_eq!(chunks.conflicts(start, &bytes), differ);
+                let contradicted: u64 = chunks.contradicted(start, &bytes).iter().map(|(_, _, differing)| differing).sum();
+                prop_assert_eq!(contradicted, differ);
                 prop_assert_eq!(chunks.insert(start, &bytes, label), differ);
             }
             let total = model.len();

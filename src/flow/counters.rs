@@ -2,7 +2,7 @@
 
 use super::{CloseReason, Doubt};
 
-/// Counters of one [`super::FlowTable`]. All only grow, but for the three marked as levels.
+/// Counters of one [`super::FlowTable`]. All only grow, but for those marked as levels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FlowCounters {
     /// Segments given to the table.
@@ -22,7 +22,7 @@ pub struct FlowCounters {
     pub tcp_acked_bytes: u64,
     /// Bytes that receivers acknowledged and that were never captured.
     pub tcp_acked_unseen_bytes: u64,
-    /// Bytes that came again with another value while the first copy was still held.
+    /// Bytes that came again with another value while the first copy was held or remembered.
     pub conflicting_overlap_bytes: u64,
     /// Segments whose bytes had all been seen: retransmissions, keep-alive probes, frames captured twice.
     pub duplicates: u64,
@@ -52,13 +52,19 @@ pub struct FlowCounters {
     pub limit_direction_bytes: u64,
     /// Times that all flows together held `reassembly_bytes` bytes.
     pub limit_reassembly_bytes: u64,
+    /// Times that a copy was to be compared with what is remembered no more (`recall_bytes`).
+    pub limit_recall: u64,
+    /// Readings beyond the most that are told of one direction.
+    pub limit_rivals: u64,
     /// Flows evicted because the table was full.
     pub limit_flow_table: u64,
 
     /// Level: bytes held because they came early or are in doubt.
     pub held_bytes: u64,
-    /// Level: bytes held by consumers.
-    pub consumer_bytes: u64,
+    /// Level: bytes of heap memory beside the entries, consumers' and flows' own.
+    pub heap_bytes: u64,
+    /// Level: bytes of memory in which delivered bytes are remembered.
+    pub recall_bytes: u64,
 }
 
 impl FlowCounters {
@@ -86,9 +92,12 @@ impl FlowCounters {
             limit_direction_segments,
             limit_direction_bytes,
             limit_reassembly_bytes,
+            limit_recall,
+            limit_rivals,
             limit_flow_table,
             held_bytes,
-            consumer_bytes,
+            heap_bytes,
+            recall_bytes,
         } = other;
         self.segments += segments;
         self.untracked += untracked;
@@ -111,9 +120,12 @@ impl FlowCounters {
         self.limit_direction_segments += limit_direction_segments;
         self.limit_direction_bytes += limit_direction_bytes;
         self.limit_reassembly_bytes += limit_reassembly_bytes;
+        self.limit_recall += limit_recall;
+        self.limit_rivals += limit_rivals;
         self.limit_flow_table += limit_flow_table;
         self.held_bytes += held_bytes;
-        self.consumer_bytes += consumer_bytes;
+        self.heap_bytes += heap_bytes;
+        self.recall_bytes += recall_bytes;
     }
 
     /// How many flows ended for this reason.

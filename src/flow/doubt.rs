@@ -7,8 +7,7 @@
 //! whose doubt has an innocent reason in most captures, and all others are dropped. They can add to
 //! what is read, and never take the place of what came beyond doubt.
 
-use super::handshake::Offer;
-use super::stream::{Origin, Stream};
+use super::stream::{LARGEST_SHIFT, Origin, Stream, Terms};
 use crate::packet::{Checksum, Segment};
 
 /// Why a host might ignore a segment; the labels of metrics.
@@ -50,8 +49,6 @@ impl Doubt {
 
 /// The largest window that can be offered without scaling (RFC 9293 §3.1).
 const WINDOW: i64 = 65_535;
-/// The largest shift of it (RFC 7323 §2.3).
-const LARGEST_SHIFT: u8 = 14;
 /// A segment with fewer option bytes than this carries no signature (RFC 2385 §2, RFC 5925 §2.2: at
 /// least 4, mostly 16 or more).
 const SIGNATURE_OPTION: usize = 4;
@@ -90,20 +87,20 @@ pub(super) fn counts_at_last(doubt: Doubt, segment: &Segment<'_>) -> bool {
 /// Whether the segment is signed though a SYN of the connection was not. Without SYNs nobody knows.
 pub(super) fn unexpected_signature(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
     segment.options.0.len() >= SIGNATURE_OPTION
-        && [own.offer, peer.offer].into_iter().flatten().any(|offer| !offer.signed)
+        && [own.terms(), peer.terms()].into_iter().flatten().any(|terms| !terms.signed)
         && segment.options.has_md5()
 }
 
 fn bad_ack(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
-    if peer.origin != Origin::Known || peer.rival.is_some_and(|rival| rival.is_near(segment.ack)) {
+    if peer.origin != Origin::Known || peer.rival().is_some_and(|rival| rival.is_near(segment.ack)) {
         return false;
     }
     let acked = peer.position(segment.ack);
-    acked > peer.sent || acked < peer.acked - largest_window(own.offer, peer.offer)
+    acked > peer.sent() || acked < peer.acked() - largest_window(own.terms(), peer.terms())
 }
 
 /// Bytes that the sender of `own` can have offered at most.
-fn largest_window(own: Option<Offer>, peer: Option<Offer>) -> i64 {
+fn largest_window(own: Option<Terms>, peer: Option<Terms>) -> i64 {
     match (own, peer) {
         (Some(own), Some(peer)) => {
             WINDOW << own.window_scale.and(peer.window_scale.and(own.window_scale)).unwrap_or(0).min(LARGEST_SHIFT)
@@ -118,7 +115,7 @@ fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
 
 /// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).
 pub(super) fn timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<u32> {
-    let agreed = own.offer.is_some_and(|o| o.timestamps) && peer.offer.is_some_and(|o| o.timestamps);
+    let agreed = own.terms().is_some_and(|t| t.timestamps) && peer.terms().is_some_and(|t| t.timestamps);
     agreed.then(|| segment.options.timestamps()).flatten().map(|(value, _)| value)
 }
 

@@ -1,19 +1,29 @@
 //! What does a segment mean for its connection? One flow: two streams, their consumer, opening and closing.
 
+use super::contest::ResetSeen;
 use super::counters::FlowCounters;
 use super::handshake::{self, Offer, Reopened, Side};
+use super::profile::Profile;
 use super::reassembler::{Outlet, Piece};
-use super::stream::{Origin, Stream};
+use super::recall::Recall;
+use super::storm::{self, Storm};
+use super::stream::{Origin, Rare, Stream};
 use super::timer::Waiting;
-use super::{AnomalyKind, CloseReason, Direction, Doubt, FlowConfig, FlowInfo, StreamConsumer, StreamEvent, doubt};
+use super::{AnomalyKind, CloseReason, Direction, Doubt, FlowConfig, StreamConsumer, StreamEvent, doubt};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{Checksum, Segment, SeqNumber};
+
+/// Further timeouts for which a flow in the middle of a message is kept.
+const EXTRA_WAITS: u8 = 3;
 
 /// What a flow needs of its table while it handles something.
 pub(super) struct Desk<'a, S> {
     pub(super) config: &'a FlowConfig,
     pub(super) counters: &'a mut FlowCounters,
     pub(super) shared: &'a mut S,
+    pub(super) recall: &'a mut Recall,
+    /// Where the table keeps the flow.
+    pub(super) slot: u32,
     /// The highest packet time.
     pub(super) now: Timestamp,
 }
@@ -35,56 +45,55 @@ pub(super) enum Verdict {
 /// Bytes of heap memory that belong to a flow.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counted {
-    pub(super) consumer: u32,
+    /// Of the consumer, and of what few flows need.
+    pub(super) heap: u32,
+    /// Bytes that wait.
     pub(super) held: u32,
 }
 
 /// One connection.
 pub(super) struct Flow<C> {
-    pub(super) info: FlowInfo,
+    pub(super) profile: Profile,
     /// Gone when it wants no more.
     pub(super) consumer: Option<C>,
     streams: [Stream; 2],
-    /// The last frame.
-    last: Stamp,
-    /// Hash under which the table files it.
-    pub(super) hash: u32,
-    /// What the table has counted as held by the consumer and by the streams, in bytes.
+    /// What the table has counted of the flow.
     pub(super) counted: Counted,
-    /// Segments were seen of these directions.
-    heard: [bool; 2],
     /// Who sent a believable reset and nothing since.
     reset: Option<Direction>,
+    /// Kinds of anomalies that are told once.
+    told: Told,
+    /// Timeouts passed since the last segment, in the middle of a message.
+    waited: u8,
     /// `Closed` was told or is not wanted; late segments are still known by this entry.
     pub(super) over: bool,
 }
 
+/// Which kinds of anomalies were told of a flow, of those that are told once.
+#[derive(Clone, Copy, Default)]
+struct Told(u8);
+
+impl Told {
+    /// True the first time.
+    fn is_first(&mut self, kind: AnomalyKind) -> bool {
+        let bit = 1 << kind as u8;
+        let first = self.0 & bit == 0;
+        self.0 |= bit;
+        first
+    }
+}
+
 impl<C: StreamConsumer> Flow<C> {
-    pub(super) fn new(info: FlowInfo, consumer: C, hash: u32) -> Self {
+    pub(super) fn new(profile: Profile, consumer: C) -> Self {
         Self {
-            last: info.opened,
-            info,
+            profile,
             consumer: Some(consumer),
             streams: [Stream::new(), Stream::new()],
-            hash,
             counted: Counted::default(),
-            heard: [false; 2],
             reset: None,
+            told: Told::default(),
+            waited: 0,
             over: false,
-        }
-    }
-
-    /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
-    pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {
-        let FlowInfo { tenant, initiator, responder, .. } = &self.info;
-        if *tenant != segment.tenant {
-            None
-        } else if *initiator == segment.source && *responder == segment.destination {
-            Some(Direction::Forward)
-        } else if *initiator == segment.destination && *responder == segment.source {
-            Some(Direction::Reverse)
-        } else {
-            None
         }
     }
 
@@ -105,10 +114,8 @@ impl<C: StreamConsumer> Flow<C> {
         if self.over {
             return self.after_the_end(dir, segment, desk.counters);
         }
-        self.last = at;
-        let [forward, reverse] = &mut self.heard;
-        *(if dir == Direction::Forward { forward } else { reverse }) = true;
-        self.info.two_sided = self.heard == [true; 2];
+        self.profile.hear(dir, at);
+        self.waited = 0;
         if segment.flags.rst() {
             self.on_reset(dir, segment, desk.counters);
             return Verdict::Taken;
@@ -117,10 +124,18 @@ impl<C: StreamConsumer> Flow<C> {
             self.reset = None;
         }
 
-        let two_sided = self.info.two_sided;
-        let (streams, mut out) = self.parts(dir, desk);
-        let (own, peer) = pair(streams, dir);
+        let two_sided = self.profile.is_two_sided();
+        let (own, peer) = pair(&mut self.streams, dir);
         let new = News::of(segment, own, peer);
+        let oddities = [
+            (AnomalyKind::SynAckConflict, handshake::is_second_answer(segment, own, peer)),
+            (AnomalyKind::RstInjected, new.refutes_reset(segment, own)),
+            (AnomalyKind::DesyncStorm, self.is_storm(dir, segment, desk.now)),
+        ];
+        let oddities = oddities.map(|(kind, seen)| (kind, seen && self.told.is_first(kind)));
+        let (streams, mut out) = self.parts(dir, desk);
+        out.ttl = segment.ttl;
+        let (own, peer) = pair(streams, dir);
         if let Some(Reopened { opener, began }) = settle_origin(segment, &new, own, peer, two_sided) {
             let direction = |side| if side == Side::Sender { dir } else { dir.opposite() };
             return Verdict::Reopened {
@@ -128,19 +143,30 @@ impl<C: StreamConsumer> Flow<C> {
                 began: began.map(|(side, offer)| (direction(side), offer)),
             };
         }
-        out.info.midstream &= own.offer.is_none() && peer.offer.is_none();
+        if own.terms().is_some() || peer.terms().is_some() {
+            out.profile.note_handshake();
+        }
         if segment.fragment_conflict {
             own.report(AnomalyKind::FragmentConflict, &mut out);
+        }
+        for (kind, _) in oddities.into_iter().filter(|(_, seen)| *seen) {
+            own.report(kind, &mut out);
         }
         if new.ack_counts(segment) && (!segment.flags.syn() || peer.is_answered_by(segment.ack)) {
             out.dir = dir.opposite();
             take_ack(segment, peer, &mut out);
+            if new.len > 0 && peer.is_contested() {
+                peer.tell_rivals(&mut out);
+            }
             out.dir = dir;
         }
         take_bytes(segment, &new, own, peer, &mut out);
         for (stream, dir) in [(own, dir), (peer, dir.opposite())] {
             out.dir = dir;
-            stream.lose_patience(&mut out);
+            if stream.rare.is_some() {
+                stream.lose_patience(&mut out);
+                stream.tell_rivals_if_grown(&mut out);
+            }
             if stream.is_complete() {
                 stream.tell_half_closed(&mut out);
             }
@@ -150,15 +176,44 @@ impl<C: StreamConsumer> Flow<C> {
         Verdict::Taken
     }
 
+    /// Whether both sides tell each other again and again that they are out of step.
+    fn is_storm(&mut self, dir: Direction, segment: &Segment<'_>, now: Timestamp) -> bool {
+        if !storm::is_pure_ack(segment) {
+            return false;
+        }
+        let (own, peer) = pair(&mut self.streams, dir);
+        let out_of_step = storm::is_out_of_step(segment, own, peer);
+        let (initiator, _) = pair(&mut self.streams, Direction::Forward);
+        if out_of_step && initiator.rare.as_ref().is_none_or(|rare| rare.storm.is_none()) {
+            initiator.rare().storm = Some(Storm::begin(dir, now));
+        }
+        let Some(rare) = &mut initiator.rare else { return false };
+        if rare.storm.as_ref().is_some_and(|storm| storm.is_past(now)) {
+            rare.storm = None;
+            initiator.tidy();
+            return false;
+        }
+        rare.storm.as_mut().is_some_and(|storm| storm.hear(dir))
+    }
+
     /// Silence for as long as the timeout of what the flow waited for. Gives whether the flow is over.
     pub(super) fn on_timeout(&mut self, waiting: Waiting, desk: &mut Desk<'_, C::Shared>) -> bool {
         match waiting {
             Waiting::Over => {}
+            Waiting::Established | Waiting::Held if self.waits_on() => self.waited += 1,
             Waiting::Short | Waiting::Established | Waiting::Held => self.finish(self.reason_of_silence(), desk),
-            Waiting::Overdue => self.on_each_stream(desk, |stream, out| stream.give_up(stream.acked, out)),
+            Waiting::Overdue => self.on_each_stream(desk, |stream, out| {
+                stream.give_up(stream.acked(), out);
+                stream.tell_rivals(out);
+            }),
             Waiting::OneSided => self.on_each_stream(desk, |stream, out| stream.give_up_one_sided(out)),
         }
         self.over
+    }
+
+    /// In the middle of a message a slow sender is waited for longer.
+    fn waits_on(&self) -> bool {
+        self.waited < EXTRA_WAITS && self.consumer.as_ref().is_some_and(StreamConsumer::is_mid_message)
     }
 
     /// Holds nothing any more: holes are gaps, doubtful bytes are dropped.
@@ -183,17 +238,16 @@ impl<C: StreamConsumer> Flow<C> {
     /// Nothing of this flow is told any more, not even `Closed`.
     pub(super) fn quarantine(&mut self, desk: &mut Desk<'_, C::Shared>) {
         self.consumer = None;
-        self.on_each_stream(desk, |stream, out| {
-            stream.skip_to = i64::MAX;
-            stream.release(out);
-        });
+        self.on_each_stream(desk, Stream::stop);
     }
 
     /// What belongs to the flow now.
     pub(super) fn holds(&self) -> Counted {
-        let consumer = self.consumer.as_ref().map_or(0, StreamConsumer::held_bytes);
-        let held: u64 = self.streams.iter().flat_map(|s| &s.held).map(|held| held.cost()).sum();
-        Counted { consumer: u32::try_from(consumer).unwrap_or(u32::MAX), held: u32::try_from(held).unwrap_or(u32::MAX) }
+        let rare = || self.streams.iter().flat_map(|stream| &stream.rare);
+        let boxes = rare().count() * size_of::<Rare>() + self.profile.heap_bytes();
+        let heap = self.consumer.as_ref().map_or(0, StreamConsumer::held_bytes).saturating_add(boxes);
+        let held: u64 = rare().map(|rare| rare.cost()).sum();
+        Counted { heap: u32::try_from(heap).unwrap_or(u32::MAX), held: u32::try_from(held).unwrap_or(u32::MAX) }
     }
 
     /// What the flow waits for now.
@@ -202,7 +256,7 @@ impl<C: StreamConsumer> Flow<C> {
         let any = |is: fn(&Stream) -> bool| is(forward) || is(reverse);
         if self.over {
             Waiting::Over
-        } else if any(Stream::is_overdue) {
+        } else if any(Stream::is_overdue) || any(Stream::is_contested) {
             Waiting::Overdue
         } else if any(|s| s.is_holding() && !s.is_acknowledged()) {
             Waiting::OneSided
@@ -221,7 +275,7 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// All sides that were heard have sent a FIN.
     fn is_finishing(&self) -> bool {
-        self.streams.iter().zip(self.heard).all(|(stream, heard)| stream.fin().is_some() || !heard)
+        self.streams.iter().zip(self.profile.heard()).all(|(stream, heard)| stream.fin().is_some() || !heard)
     }
 
     fn reason_of_silence(&self) -> CloseReason {
@@ -240,11 +294,15 @@ impl<C: StreamConsumer> Flow<C> {
     fn on_reset(&mut self, dir: Direction, segment: &Segment<'_>, counters: &mut FlowCounters) {
         let (own, peer) = pair(&mut self.streams, dir);
         let exact = if own.origin == Origin::Known {
-            [own.next, own.sent, own.acked].contains(&own.position(segment.seq))
+            [own.next, own.sent(), own.acked()].contains(&own.position(segment.seq))
         } else {
-            segment.flags.ack() && peer.origin == Origin::Known && peer.position(segment.ack) == peer.sent
+            segment.flags.ack() && peer.origin == Origin::Known && peer.position(segment.ack) == peer.sent()
         };
-        if exact && !doubt::unexpected_signature(segment, own, peer) && segment.checksum() != Checksum::Invalid {
+        let sound = !doubt::unexpected_signature(segment, own, peer) && segment.checksum() != Checksum::Invalid;
+        if sound && own.is_near(segment.seq) && (own.next > 0 || own.is_acknowledged()) {
+            own.rare().reset = Some(ResetSeen::of(segment));
+        }
+        if exact && sound {
             self.reset = Some(dir);
         } else {
             counters.resets_ignored += 1;
@@ -287,8 +345,7 @@ impl<C: StreamConsumer> Flow<C> {
         if stop {
             let (streams, mut out) = self.parts(Direction::Forward, desk);
             for stream in streams {
-                stream.skip_to = i64::MAX;
-                stream.release(&mut out);
+                stream.stop(&mut out);
             }
             self.close(CloseReason::Stopped, desk);
         }
@@ -301,7 +358,8 @@ impl<C: StreamConsumer> Flow<C> {
     fn close(&mut self, reason: CloseReason, desk: &mut Desk<'_, C::Shared>) {
         if let Some(mut consumer) = self.consumer.take() {
             desk.counters.count_closed(reason);
-            consumer.on_event(&self.info, StreamEvent::Closed { reason, at: self.last }, desk.shared);
+            let at = self.profile.last();
+            consumer.on_event(&self.profile.info(), StreamEvent::Closed { reason, at }, desk.shared);
         }
     }
 
@@ -310,14 +368,18 @@ impl<C: StreamConsumer> Flow<C> {
         dir: Direction,
         desk: &'a mut Desk<'d, C::Shared>,
     ) -> (&'a mut [Stream; 2], Outlet<'a, C>) {
+        let at = self.profile.last();
         let out = Outlet {
-            info: &mut self.info,
+            profile: &mut self.profile,
             consumer: self.consumer.as_mut(),
             shared: &mut *desk.shared,
             counters: &mut *desk.counters,
             config: desk.config,
+            recall: &mut *desk.recall,
+            slot: desk.slot,
             now: desk.now,
-            at: self.last,
+            at,
+            ttl: 0,
             dir,
             stop: false,
         };
@@ -349,9 +411,17 @@ impl News {
         let len = segment.payload.len() as i64 + i64::from(segment.cut);
         // Nobody reads what is old or skipped, so it need not be judged, nor its checksum computed.
         let end = own.position(first) + len;
-        let unread = own.origin == Origin::Known && (end <= own.next || end <= own.skip_to);
+        let unread = own.origin == Origin::Known && (end <= own.next || end <= own.skip_to());
         let matters = segment.flags.fin() || (len > 0 && !unread);
         Self { first, len, doubt: if matters { doubt::of(segment, own, peer) } else { None } }
+    }
+
+    /// Whether data goes on in a way that a reset before it cannot have been of the same side.
+    fn refutes_reset(&self, segment: &Segment<'_>, own: &mut Stream) -> bool {
+        let end = own.position(self.first) + self.len;
+        let goes_on = self.len > 0 && self.doubt.is_none() && end > own.next && own.is_near(segment.seq);
+        let reset = own.rare.as_mut().and_then(|rare| rare.reset.as_mut());
+        reset.filter(|_| goes_on).is_some_and(|reset| reset.is_refuted_by(segment))
     }
 
     /// Whether the acknowledgement of the segment says anything. A wrong checksum does not take it
@@ -384,7 +454,7 @@ fn settle_origin(
 fn take_ack<C: StreamConsumer>(segment: &Segment<'_>, stream: &mut Stream, out: &mut Outlet<'_, C>) {
     if let Some(news) = stream.acknowledge(segment.ack, out.now) {
         out.counters.tcp_acked_bytes += news;
-        stream.confirm(stream.acked, out);
+        stream.confirm(stream.acked(), out);
     }
 }
 
@@ -401,6 +471,13 @@ fn take_bytes<C: StreamConsumer>(
     let end = piece.end();
     if new.len > 0 {
         own.note_sent(end);
+        let before = own.next;
+        // A copy that no host takes is none.
+        let differing = if start < before { own.differing(start, segment.payload, out) } else { 0 };
+        let contested = differing > 0 && new.doubt.or_else(|| doubt::of(segment, own, peer)).is_none();
+        if contested {
+            own.report_conflict(differing, out);
+        }
         if let Some(doubt) = new.doubt {
             out.counters.count_doubtful(doubt);
             own.set_aside(piece, doubt, doubt::counts_at_last(doubt, segment), out);
@@ -416,11 +493,20 @@ fn take_bytes<C: StreamConsumer>(
             {
                 own.timestamp = value;
             }
+            if let Some(pointer) = segment.urgent() {
+                own.note_urgent(start, pointer);
+            }
             own.accept(piece, out);
+        }
+        if contested {
+            own.contest(start, segment.payload, (out.at, out.ttl), out);
+        }
+        if own.rare.is_some() {
+            own.settle_urgent(before, out);
         }
     }
     // A FIN takes effect when it is acknowledged; where nobody is seen to, it must be beyond doubt.
-    if segment.flags.fin() && (new.doubt.is_none() || (out.info.two_sided && own.fin().is_none())) {
+    if segment.flags.fin() && (new.doubt.is_none() || (out.profile.is_two_sided() && own.fin().is_none())) {
         own.note_fin(end);
         own.skip_through(end, end, out);
     }

@@ -5,20 +5,17 @@
 //! side is not seen, when the data goes on from it. If bytes were told by then, the old connection is
 //! over and a new one has taken its place.
 
-use super::stream::{Origin, Stream};
-use crate::packet::{Segment, SeqNumber};
+use super::doubt;
+use super::stream::{Origin, Stream, Terms};
+use crate::packet::{Checksum, Segment, SeqNumber};
 
-/// What a SYN offers.
+/// A SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Offer {
     /// Its sequence number.
     pub(super) isn: SeqNumber,
-    /// Shift of windows.
-    pub(super) window_scale: Option<u8>,
-    /// Timestamps.
-    pub(super) timestamps: bool,
-    /// It is signed.
-    pub(super) signed: bool,
+    /// What it offers.
+    pub(super) terms: Terms,
     /// It came with an ACK: the other side opened.
     pub(super) answers: bool,
 }
@@ -27,9 +24,11 @@ impl Offer {
     fn of(segment: &Segment<'_>) -> Self {
         Self {
             isn: segment.seq,
-            window_scale: segment.options.window_scale(),
-            timestamps: segment.options.timestamps().is_some(),
-            signed: segment.options.has_md5(),
+            terms: Terms {
+                window_scale: segment.options.window_scale(),
+                timestamps: segment.options.timestamps().is_some(),
+                signed: segment.options.has_md5(),
+            },
             answers: segment.flags.ack(),
         }
     }
@@ -65,21 +64,16 @@ pub(super) struct Reopened {
 pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream) -> Option<Reopened> {
     if segment.flags.ack() && peer.origin == Origin::Known {
         if peer.is_answered_by(segment.ack) {
-            peer.rival = None;
-        } else if let Some(rival) = peer.rival.filter(|rival| rival.is_near(segment.ack)) {
+            peer.set_rival(None);
+        } else if let Some(rival) = peer.rival().filter(|rival| rival.is_near(segment.ack)) {
             if !(own.is_fresh() && peer.is_fresh()) {
                 return Some(Reopened { opener: Side::Receiver, began: Some((Side::Receiver, rival)) });
             }
             peer.change_over();
         } else {
             // Neither the SYN we hold nor its rival: perhaps one that was not captured.
-            peer.rival = Some(Offer {
-                isn: segment.ack.plus(u32::MAX),
-                window_scale: None,
-                timestamps: false,
-                signed: false,
-                answers: false,
-            });
+            let terms = Terms { window_scale: None, timestamps: false, signed: false };
+            peer.set_rival(Some(Offer { isn: segment.ack.plus(u32::MAX), terms, answers: false }));
         }
     }
     let offer = Offer::of(segment);
@@ -88,20 +82,33 @@ pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream)
         own.take_offer(segment);
     } else if own.began_with(offer.isn) {
         // Sent again, or captured after the first data.
-        if own.offer.is_none() {
+        if own.terms().is_none() {
             own.take_offer(segment);
         }
     } else if own.fin().is_some() && peer.fin().is_some() && !offer.answers {
         return Some(Reopened { opener: Side::Sender, began: None });
     } else {
-        own.rival = Some(offer);
+        own.set_rival(Some(offer));
     }
     None
 }
 
+/// Whether a SYN with ACK answers the same SYN as the one before it did, with another number: one of
+/// them is not of the host that was called.
+pub(super) fn is_second_answer(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
+    segment.flags.syn()
+        && segment.flags.ack()
+        && own.terms().is_some()
+        && !own.began_with(segment.seq)
+        && peer.origin == Origin::Known
+        && peer.is_answered_by(segment.ack)
+        && !doubt::unexpected_signature(segment, own, peer)
+        && segment.checksum() != Checksum::Invalid
+}
+
 /// `own` acknowledges a number that only the rival of the SYN we hold can have led to.
 pub(super) fn on_ack(segment: &Segment<'_>, own: &Stream, peer: &mut Stream) -> Option<Reopened> {
-    let rival = peer.rival.filter(|rival| rival.is_near(segment.ack))?;
+    let rival = peer.rival().filter(|rival| rival.is_near(segment.ack))?;
     if peer.is_acknowledged_by(segment.ack) {
         None
     } else if peer.is_fresh() && own.is_fresh() {
@@ -125,11 +132,11 @@ pub(super) fn on_bytes(seq: SeqNumber, own: &mut Stream, doubtful: bool, two_sid
         own.origin = origin;
         return None;
     }
-    let rival = own.rival.filter(|_| !doubtful && !own.is_acknowledged())?;
+    let rival = own.rival().filter(|_| !doubtful && !own.is_acknowledged())?;
     if own.position(seq) == own.next || !rival.is_near(seq) {
         // Data goes on from the SYN we hold.
         if own.is_fresh() && own.position(seq) == 0 {
-            own.rival = None;
+            own.set_rival(None);
         }
     } else if own.is_fresh() {
         if seq == rival.first() || !own.is_near(seq) {
@@ -145,25 +152,26 @@ impl Stream {
     /// Whether a SYN with ACK that acknowledges `seq` answers the SYN this stream began with, and
     /// perhaps the bytes in it; or is an old one.
     pub(super) fn is_answered_by(&self, seq: SeqNumber) -> bool {
-        let syn_bytes = self.held.as_ref().map_or(0, |held| held.syn_bytes);
-        let end = if self.is_fresh() { syn_bytes } else { self.sent };
+        let syn_bytes = self.rare.as_ref().map_or(0, |rare| rare.syn_bytes);
+        let end = if self.is_fresh() { syn_bytes } else { self.sent() };
         self.origin == Origin::Unknown || (0..=end).contains(&self.position(seq))
     }
 
     /// Whether `seq` may acknowledge what this stream has sent.
     fn is_acknowledged_by(&self, seq: SeqNumber) -> bool {
-        (0..=self.sent).contains(&self.position(seq)) || (!self.is_fresh() && self.is_near(seq))
+        (0..=self.sent()).contains(&self.position(seq)) || (!self.is_fresh() && self.is_near(seq))
     }
 
     /// Takes the offer of a SYN.
     fn take_offer(&mut self, segment: &Segment<'_>) {
-        self.offer = Some(Offer::of(segment));
+        self.set_terms(Offer::of(segment).terms);
         self.timestamp = segment.options.timestamps().map_or(0, |(value, _)| value);
     }
 
     /// The rival was right.
     fn change_over(&mut self) {
-        if let Some(rival) = self.rival.take() {
+        if let Some(rival) = self.rival() {
+            self.set_rival(None);
             self.begin_with(rival);
         }
     }
@@ -172,6 +180,6 @@ impl Stream {
     pub(super) fn begin_with(&mut self, offer: Offer) {
         self.begin(offer.first(), Origin::Known);
         // The value of its timestamp was not kept, so later ones cannot be judged.
-        self.offer = Some(Offer { timestamps: false, ..offer });
+        self.set_terms(Terms { timestamps: false, ..offer.terms });
     }
 }

@@ -15,26 +15,36 @@
 //! | file | question |
 //! |---|---|
 //! | `tracker` | which flow does a segment belong to, and how long is it remembered? |
+//! | `profile` | what is known of a flow, in few bytes? |
 //! | `flow` | what does a segment mean for its connection? |
 //! | `handshake` | where do the sequence numbers of a connection begin? |
 //! | `doubt` | would the receiving host take this segment? |
 //! | `stream` | how far has one side sent, and how far has the other acknowledged? |
 //! | `reassembler` | which bytes come next? |
+//! | `contest` | which other copies of its bytes does a stream have? |
+//! | `recall` | what was told lately? |
 //! | `chunks` | which bytes are held? |
 //! | `defrag` | which fragments make a datagram, and when is it whole? |
+//! | `storm` | are both sides out of step? |
 //! | `timer` | who has been silent for too long? |
+//! | `fairness` | how many flows has each source? |
 //! | `index` | where in the table is a flow? |
 //! | `counters` | what has happened so far? |
 
 mod chunks;
+mod contest;
 mod counters;
 pub mod defrag;
 mod doubt;
+mod fairness;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
 mod handshake;
 mod index;
+mod profile;
 mod reassembler;
+mod recall;
+mod storm;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -139,8 +149,11 @@ pub enum StreamEvent<'a> {
         at: Stamp,
     },
     /// Other bytes for a range that was delivered before: no part of the stream, and perhaps what the
-    /// receiver took. `bytes` is the remembered neighbourhood with the rival copy in its place, so that
-    /// a head which began before it can be read as a whole. Always preceded by the anomaly.
+    /// receiver took. `bytes` is the remembered neighbourhood (of the last 4 KiB, as far as it is without
+    /// a gap) with the rival copy in its place, so that a head which began before it can be read as a
+    /// whole; the urgent byte left out is a reading too. Told after the anomaly: when the other side
+    /// goes on, 2 KiB later, after a second of silence or at the end, and again when more of it is known.
+    /// An answer other than `StopFlow` does not matter.
     Rival {
         /// Which way.
         dir: Direction,
@@ -148,7 +161,7 @@ pub enum StreamEvent<'a> {
         offset: u64,
         /// What the stream would have been.
         bytes: &'a [u8],
-        /// The frame that carried the rival copy.
+        /// The frame that carried the newest rival copy.
         at: Stamp,
     },
     /// Odd TCP behaviour, not yet a verdict.
@@ -188,6 +201,15 @@ pub enum AnomalyKind {
     OverlapConflict,
     /// A segment came in IP fragments that overlap with other bytes (RFC 5722).
     FragmentConflict,
+    /// Two SYNs with ACK answer one SYN with different sequence numbers.
+    SynAckConflict,
+    /// Data goes on after a reset of the same side whose number of hops, or line of datagram
+    /// identifications, was another.
+    RstInjected,
+    /// An urgent pointer to a byte inside the data that is read: hosts may leave that byte out (RFC 6093).
+    UrgentInside,
+    /// Both sides keep telling each other that they are out of step.
+    DesyncStorm,
 }
 
 impl AnomalyKind {
@@ -197,6 +219,10 @@ impl AnomalyKind {
         match self {
             Self::OverlapConflict => "overlap_conflict",
             Self::FragmentConflict => "fragment_conflict",
+            Self::SynAckConflict => "synack_conflict",
+            Self::RstInjected => "rst_injected",
+            Self::UrgentInside => "urgent_inside",
+            Self::DesyncStorm => "desync_storm",
         }
     }
 }
@@ -269,29 +295,40 @@ pub trait StreamConsumer {
 
     /// Bytes of heap memory held, for the memory budget.
     fn held_bytes(&self) -> usize;
+
+    /// A message has begun and waits for its end: then the flow is kept longer.
+    fn is_mid_message(&self) -> bool {
+        false
+    }
 }
 
 /// Bounds and timeouts of flow tracking. What happens at a bound, and the counter that tells:
 ///
 /// * `table_bytes`: the flow idle longest goes with [`CloseReason::Evicted`] (flows that only opened
-///   first, when they fill a quarter of the table); `limit_flow_table`.
+///   first, when they fill a quarter of the table; and before it a flow of a source that has more than
+///   an eighth of the table and twice as many as the idle one's); `limit_flow_table`.
 /// * `reassembly_bytes`: of the flows that hold bytes, the one idle longest declares its holes to be
 ///   gaps and goes on; `limit_reassembly_bytes`.
 /// * `direction_bytes`, `direction_segments`: if the receiver was heard lately and still waits for the
 ///   hole, the bytes farthest ahead are forgotten (they become a gap unless they are sent again);
 ///   otherwise the hole becomes a gap; `limit_direction_bytes`, `limit_direction_segments`.
+/// * `recall_bytes`: the oldest bytes are forgotten, and copies of them are not compared; `limit_recall`.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
-    /// Bytes for flow entries and for what their consumers hold; at about 400 bytes and the
+    /// Bytes for flow entries and for what their consumers hold; at about 240 bytes and the
     /// consumer's own size each this bounds their number. Default 20 % of the budget.
     pub table_bytes: u64,
     /// Bytes held over all flows because they came early or are in doubt. Default 25 % of the budget.
     pub reassembly_bytes: u64,
-    /// The same per direction. Default 256 KiB.
+    /// Bytes of memory for delivered bytes with which later copies are compared, over all flows; less
+    /// than 8 KiB remembers nothing. Default 1/128 of the budget.
+    pub recall_bytes: u64,
+    /// The same as `reassembly_bytes` per direction. Default 256 KiB.
     pub direction_bytes: u32,
     /// Segments held per direction. Default 1,024.
     pub direction_segments: u32,
-    /// Silence after which an established flow is forgotten. Default 15 minutes.
+    /// Silence after which an established flow is forgotten; four times as long in the middle of a
+    /// message. Default 15 minutes.
     pub established_timeout: Duration,
     /// Silence after which a flow that is opening or closing is forgotten. Default 60 s.
     pub closing_timeout: Duration,
@@ -308,6 +345,7 @@ impl Default for FlowConfig {
         Self {
             table_bytes: (1 << 30) / 5,
             reassembly_bytes: 1 << 28,
+            recall_bytes: 1 << 23,
             direction_bytes: 256 << 10,
             direction_segments: 1024,
             established_timeout: Duration::from_secs(15 * 60),

@@ -42,7 +42,6 @@ const LEAP: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Clone, Copy)]
 struct Link {
-    heard: Timestamp,
     linked: Timestamp,
     before: u32,
     after: u32,
@@ -119,7 +118,7 @@ impl Timers {
     /// A new flow in `slot`; slots are handed out one after the other and reused.
     pub(super) fn add(&mut self, slot: u32, waiting: Waiting) {
         let now = self.now();
-        let link = Link { heard: now, linked: now, before: NONE, after: NONE, waiting };
+        let link = Link { linked: now, before: NONE, after: NONE, waiting };
         match self.links.get_mut(slot as usize) {
             Some(old) => *old = link,
             None => self.links.push(link),
@@ -130,8 +129,7 @@ impl Timers {
     /// The flow in `slot` was heard just now and waits for this.
     pub(super) fn touch(&mut self, slot: u32, waiting: Waiting) {
         let now = self.now();
-        let Some(link) = self.links.get_mut(slot as usize) else { return };
-        link.heard = now;
+        let Some(link) = self.links.get(slot as usize) else { return };
         let coarse = self.lists.get(waiting as usize).map_or(COARSE, |list| list.coarse);
         if link.waiting != waiting || now.since(link.linked) >= coarse {
             self.remove(slot);
@@ -163,9 +161,14 @@ impl Timers {
         self.lists.get(waiting as usize).map(|l| l.first).filter(|&slot| slot != NONE)
     }
 
-    /// Since when the flow in `slot` is silent.
-    pub(super) fn heard(&self, slot: u32) -> Timestamp {
-        self.links.get(slot as usize).map_or(Timestamp::MIN, |l| l.heard)
+    /// What the flow in `slot` waits for; of a free slot, what the last one did.
+    pub(super) fn waiting(&self, slot: u32) -> Option<Waiting> {
+        self.links.get(slot as usize).map(|link| link.waiting)
+    }
+
+    /// When the flow in `slot` was linked last: since when it is silent, to the second.
+    pub(super) fn linked(&self, slot: u32) -> Timestamp {
+        self.links.get(slot as usize).map_or(Timestamp::MIN, |l| l.linked)
     }
 
     /// The next flow whose time is up. It must be touched or removed before this is asked again.

@@ -8,17 +8,20 @@ use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
 use super::counters::FlowCounters;
+use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
 use super::index::Index;
+use super::profile::{self, Profile};
 use super::reassembler::PATIENCE;
+use super::recall::Recall;
 use super::timer::{Timers, Waiting};
-use super::{CloseReason, Direction, FlowConfig, FlowId, FlowInfo, StreamConsumer};
+use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{MacPair, Segment, SynTraits};
+use crate::packet::Segment;
 
-/// Ports below this are assigned to services (RFC 6335 §6).
-const WELL_KNOWN_PORTS: u16 = 1024;
+/// Flows that are looked at for one of a greedy source.
+const SAMPLE: usize = 16;
 
 /// All flows of one worker, each with its consumer.
 ///
@@ -33,6 +36,8 @@ pub struct FlowTable<C: StreamConsumer> {
     flows: Vec<Option<Flow<C>>>,
     free: Vec<u32>,
     timers: Timers,
+    recall: Recall,
+    sources: Sources,
     counters: FlowCounters,
     /// The flow whose consumer may be running.
     current: Option<u32>,
@@ -42,6 +47,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// An empty table; it grows with the flows, up to the bounds of `config`.
     #[must_use]
     pub fn new(config: FlowConfig) -> Self {
+        let recall_bytes = config.recall_bytes;
         let timers = Timers::new(|waiting| match waiting {
             Waiting::Over | Waiting::Short => config.closing_timeout,
             Waiting::Established | Waiting::Held => config.established_timeout,
@@ -49,18 +55,20 @@ impl<C: StreamConsumer> FlowTable<C> {
             Waiting::OneSided => config.mid_message_timeout,
         });
         Self {
+            sources: Sources::new(config.hash_seed),
             seed: SharedSeed::from_u64(config.hash_seed),
             config,
             index: Index::new(),
             flows: Vec::new(),
             free: Vec::new(),
             timers,
+            recall: Recall::new(recall_bytes),
             counters: FlowCounters::default(),
             current: None,
         }
     }
 
-    /// Bytes that one flow takes in the table, without what its consumer holds on the heap.
+    /// Bytes that one flow takes in the table, without what it and its consumer hold on the heap.
     #[must_use]
     pub const fn bytes_per_flow() -> usize {
         size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_FLOW
@@ -70,7 +78,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         let entries = self.flows.len() - self.free.len();
-        entries as u64 * Self::bytes_per_flow() as u64 + self.counters.consumer_bytes
+        entries as u64 * Self::bytes_per_flow() as u64 + self.counters.heap_bytes
     }
 
     /// Plain counters.
@@ -83,35 +91,39 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn on_segment(&mut self, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
         self.counters.segments += 1;
         self.timers.observe(at.ts);
-        let hash = self.hash(segment);
+        let hash = self.hash(segment.tenant, segment.source, segment.destination);
         let mut dir = Direction::Forward;
         let found = self.index.find(hash, |slot| {
-            let direction = self.flow(slot).and_then(|flow| flow.direction_of(segment));
+            let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment));
             direction.inspect(|d| dir = *d).is_some()
         });
         let slot = match found {
             Some(slot) => slot,
             None if opens_a_flow(segment) => {
                 self.make_room(None, shared);
-                let info = flow_info(segment, at, is_opener(segment));
-                dir = if info.initiator == segment.source { Direction::Forward } else { Direction::Reverse };
-                self.admit(info, hash, shared)
+                let sender_opened = profile::is_opener(segment);
+                dir = if sender_opened { Direction::Forward } else { Direction::Reverse };
+                self.admit(Profile::new(segment, at, sender_opened), hash, shared)
             }
             None => {
                 self.counters.untracked += 1;
                 return;
             }
         };
+        let mut reopened = None;
         self.at_flow(slot, shared, |flow, desk| {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
                 flow.finish(CloseReason::Reused, desk);
-                let mut info = flow_info(segment, at, opener == dir);
-                info.midstream &= began.is_none();
-                let consumer = C::open(&info, desk.shared);
+                let mut profile = Profile::new(segment, at, opener == dir);
+                if began.is_some() {
+                    profile.note_handshake();
+                }
+                reopened = Some((flow.profile.source(), profile.source()));
+                let consumer = C::open(&profile.info(), desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
                 let counted = flow.counted;
-                *flow = Flow::new(info, consumer, hash);
+                *flow = Flow::new(profile, consumer);
                 flow.counted = counted;
                 let turned = |d: Direction| if opener == Direction::Forward { d } else { d.opposite() };
                 if let Some((whose, offer)) = began {
@@ -120,6 +132,10 @@ impl<C: StreamConsumer> FlowTable<C> {
                 flow.on_segment(turned(dir), segment, at, desk);
             }
         });
+        if let Some((before, after)) = reopened {
+            self.sources.remove(before);
+            self.sources.add(after);
+        }
         self.relieve(slot, shared);
         self.make_room(Some(slot), shared);
     }
@@ -147,7 +163,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// The capture has ended: every flow is told what is left and closed, in the order of opening.
     pub fn drain(&mut self, shared: &mut C::Shared) {
         let mut open: Vec<(FlowId, u32)> =
-            (0..).zip(&self.flows).filter_map(|(slot, flow)| Some((flow.as_ref()?.info.id, slot))).collect();
+            (0..).zip(&self.flows).filter_map(|(slot, flow)| Some((flow.as_ref()?.profile.id(), slot))).collect();
         open.sort_unstable();
         for (_, slot) in open {
             self.at_flow(slot, shared, |flow, desk| flow.finish(CloseReason::Drained, desk));
@@ -163,7 +179,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.counters.quarantined += 1;
         self.at_flow(slot, shared, |flow, desk| {
             flow.quarantine(desk);
-            id = Some(flow.info.id);
+            id = Some(flow.profile.id());
         });
         id
     }
@@ -174,10 +190,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.current = Some(slot);
         let now = self.timers.now();
         let was_over = flow.over;
-        act(flow, &mut Desk { config: &self.config, counters: &mut self.counters, shared, now });
+        let (config, counters, recall) = (&self.config, &mut self.counters, &mut self.recall);
+        act(flow, &mut Desk { config, counters, shared, recall, slot, now });
+        self.counters.recall_bytes = self.recall.bytes();
         let (before, after) = (flow.counted, flow.holds());
-        self.counters.consumer_bytes += u64::from(after.consumer);
-        self.counters.consumer_bytes -= u64::from(before.consumer);
+        self.counters.heap_bytes += u64::from(after.heap);
+        self.counters.heap_bytes -= u64::from(before.heap);
         self.counters.held_bytes += u64::from(after.held);
         self.counters.held_bytes -= u64::from(before.held);
         flow.counted = after;
@@ -188,9 +206,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.current = None;
     }
 
-    fn admit(&mut self, info: FlowInfo, hash: u32, shared: &mut C::Shared) -> u32 {
-        let consumer = C::open(&info, shared);
-        let flow = Some(Flow::new(info, consumer, hash));
+    fn admit(&mut self, profile: Profile, hash: u32, shared: &mut C::Shared) -> u32 {
+        let consumer = C::open(&profile.info(), shared);
+        self.sources.add(profile.source());
+        let flow = Some(Flow::new(profile, consumer));
         let slot = self.free.pop().unwrap_or(self.flows.len() as u32);
         match self.flows.get_mut(slot as usize) {
             Some(place) => *place = flow,
@@ -205,9 +224,11 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     fn forget(&mut self, slot: u32) {
         if let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::take) {
-            self.counters.consumer_bytes -= u64::from(flow.counted.consumer);
+            self.counters.heap_bytes -= u64::from(flow.counted.heap);
             self.counters.held_bytes -= u64::from(flow.counted.held);
-            self.index.remove(flow.hash, slot);
+            self.sources.remove(flow.profile.source());
+            let (initiator, responder) = flow.profile.ends();
+            self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
             self.timers.remove(slot);
             self.free.push(slot);
         }
@@ -230,12 +251,36 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// What goes first when the table is full: what is over; then what only opened, if that is a
     /// quarter of the table (a flood of SYNs must not cost established flows); then the longest silent.
-    fn victim(&self) -> Option<u32> {
+    /// Among those a source that has much more than its share gives way before others.
+    fn victim(&mut self) -> Option<u32> {
         let count = |waiting| self.timers.count(waiting) as usize;
         let entries = self.flows.len() - self.free.len();
         let crowded = [Waiting::Short, Waiting::OneSided].into_iter().find(|&w| count(w) * 4 > entries);
         let over = self.timers.oldest(Waiting::Over);
-        over.or_else(|| self.timers.oldest(crowded?)).or_else(|| self.longest_silent(&Waiting::ALL))
+        over.or_else(|| {
+            let oldest = match crowded {
+                Some(waiting) => self.timers.oldest(waiting),
+                None => self.longest_silent(&Waiting::ALL),
+            }?;
+            self.greedier_than(oldest, crowded).or(Some(oldest))
+        })
+    }
+
+    /// Of some flows taken by chance (which wait for this), the one whose source has most, if that is
+    /// more than an eighth of the table and twice as many as the source of the flow in `slot`.
+    fn greedier_than(&mut self, slot: u32, waiting: Option<Waiting>) -> Option<u32> {
+        let share = |table: &Self, slot| table.flow(slot).map(|flow| table.sources.count(flow.profile.source()));
+        let entries = self.flows.len() - self.free.len();
+        let fair = (share(self, slot)? * 2).max(u32::try_from(entries / 8).unwrap_or(u32::MAX));
+        let mut greediest = None;
+        for _ in 0..SAMPLE {
+            let other = self.sources.any_below(self.flows.len()) as u32;
+            let fits = waiting.is_none_or(|waiting| self.timers.waiting(other) == Some(waiting));
+            if let Some(has) = share(self, other).filter(|&has| fits && has > fair) {
+                greediest = greediest.max(Some((has, std::cmp::Reverse(self.timers.linked(other)), other)));
+            }
+        }
+        greediest.map(|(_, _, slot)| slot)
     }
 
     /// Frees held bytes until they are within their bound, of the longest silent flow first.
@@ -253,7 +298,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn longest_silent(&self, of: &[Waiting]) -> Option<u32> {
-        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.heard(slot))
+        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.linked(slot))
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
@@ -261,13 +306,8 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// The same for both directions of a flow.
-    fn hash(&self, segment: &Segment<'_>) -> u32 {
-        let (low, high) = if segment.source <= segment.destination {
-            (segment.source, segment.destination)
-        } else {
-            (segment.destination, segment.source)
-        };
-        let Tenant(tenant) = segment.tenant;
+    fn hash(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
+        let (low, high) = if one <= other { (one, other) } else { (other, one) };
         let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
         hasher.write_u128(bits(low.ip));
         hasher.write_u128(bits(high.ip));
@@ -288,34 +328,6 @@ fn bits(ip: IpAddr) -> u128 {
 /// SYNs and data begin a flow; a lone acknowledgement, FIN or reset tells nothing worth an entry.
 fn opens_a_flow(segment: &Segment<'_>) -> bool {
     !segment.flags.rst() && (segment.flags.syn() || !segment.payload.is_empty() || segment.cut > 0)
-}
-
-/// Whether the sender of a flow's first segment is believed to have opened it.
-fn is_opener(segment: &Segment<'_>) -> bool {
-    let from_service = segment.source.port < segment.destination.port && segment.source.port < WELL_KNOWN_PORTS;
-    if segment.flags.syn() { !segment.flags.ack() } else { !from_service }
-}
-
-fn flow_info(segment: &Segment<'_>, at: Stamp, sender_opened: bool) -> FlowInfo {
-    let turned = |mac: MacPair| MacPair { source: mac.destination, destination: mac.source };
-    let (initiator, responder, mac): (Endpoint, Endpoint, Option<MacPair>) = if sender_opened {
-        (segment.source, segment.destination, segment.mac)
-    } else {
-        (segment.destination, segment.source, segment.mac.map(turned))
-    };
-    FlowInfo {
-        id: FlowId(at.frame),
-        tenant: segment.tenant,
-        initiator,
-        responder,
-        mac,
-        initiator_ttl: sender_opened.then_some(segment.ttl),
-        syn: if sender_opened { SynTraits::of(segment) } else { None },
-        opened: at,
-        midstream: !segment.flags.syn(),
-        two_sided: false,
-        gaps: 0,
-    }
 }
 
 #[cfg(test)]

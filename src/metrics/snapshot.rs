@@ -103,6 +103,8 @@ const LIMITS: &[&str] = &[
     "direction_segments",
     "direction_bytes",
     "reassembly_bytes",
+    "recall_bytes",
+    "rivals",
     "flow_table",
     "http_head",
     "http_headers",

@@ -63,6 +63,8 @@ pub struct TcpFrame {
     pub flags: u8,
     /// Window.
     pub window: u16,
+    /// Urgent pointer.
+    pub urgent: u16,
     /// TCP options, filled up to a multiple of 4 bytes; at most 40.
     pub options: Vec<u8>,
     /// Payload.
@@ -91,6 +93,7 @@ impl TcpFrame {
             ack: 1,
             flags: TcpFlags::ACK,
             window: 64_240,
+            urgent: 0,
             options: Vec::new(),
             payload: Vec::new(),
             trailer: Vec::new(),
@@ -208,7 +211,8 @@ impl TcpFrame {
         out.extend(self.ack.to_be_bytes());
         out.extend([((20 + options.len()) as u8 / 4) << 4, self.flags]);
         out.extend(self.window.to_be_bytes());
-        out.extend([0; 4]);
+        out.extend([0; 2]);
+        out.extend(self.urgent.to_be_bytes());
         out.extend(options);
         out.extend(&self.payload);
         let correct = !fold(pseudo_header(self.source.ip, self.destination.ip, TCP, out.len()) + sum(&out));

@@ -198,6 +198,21 @@ impl<'a> Iterator for TcpOptionIter<'a> {
     }
 }
 
+impl Segment<'_> {
+    /// The urgent pointer, where the URG flag is set: an offset from the sequence number (RFC 9293 §3.1).
+    #[must_use]
+    pub fn urgent(&self) -> Option<u16> {
+        let field = self.tcp_bytes.get(18..).and_then(<[u8]>::first_chunk).filter(|_| self.flags.urg())?;
+        Some(u16::from_be_bytes(*field))
+    }
+
+    /// The identification of the IPv4 datagram, where it came in one piece.
+    #[must_use]
+    pub fn ip_id(&self) -> Option<u16> {
+        self.ip_header.get(4..).and_then(<[u8]>::first_chunk).map(|&field| u16::from_be_bytes(field))
+    }
+}
+
 /// Whether a TCP checksum holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Checksum {

@@ -308,6 +308,7 @@ fn any_frame() -> impl Strategy<Value = TcpFrame> {
                 ack,
                 flags,
                 window,
+                urgent: window.rotate_left(3),
                 options,
                 payload,
                 trailer,
@@ -337,6 +338,8 @@ proptest! {
         prop_assert_eq!((read.source, read.destination, read.ttl), (written.source, written.destination, written.ttl));
         prop_assert_eq!((read.seq.0, read.ack.0), (written.seq, written.ack));
         prop_assert_eq!((read.flags.0, read.window), (written.flags, written.window));
+        prop_assert_eq!(read.urgent(), read.flags.urg().then_some(written.urgent));
+        prop_assert_eq!(read.ip_id(), written.source.ip.is_ipv4().then_some(written.id as u16));
         prop_assert!(read.options.0.starts_with(&written.options) && read.options.0.len() < written.options.len() + 4);
         let payload_end = bytes.len() - written.trailer.len();
         prop_assert_eq!(read.payload, &written.payload[..captured.min(payload_end) - headers]);

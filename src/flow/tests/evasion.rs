@@ -3,41 +3,10 @@
 use super::*;
 
 /// As long as the request.
-const DECOY: &[u8] = b"GET /decoy HTTP/1.1\r\nHost: shop.test\r\nCookie: sid=DECOY";
-
-#[test]
-fn a_conflicting_copy_of_bytes_already_told_changes_nothing() {
-    let mut lab = Lab::opened();
-    lab.say(0, &REQUEST[..30]);
-    lab.say(0, &DECOY[..30]);
-    lab.say(10, &DECOY[..40]);
-    assert_eq!(lab.client_text(), format!("{}{}", &request()[..30], String::from_utf8_lossy(&DECOY[20..40])));
-    assert_eq!(lab.conflicts(), 0);
-}
-
-#[test]
-fn conflicting_copies_of_held_bytes_are_reported() {
-    let mut lab = Lab::opened();
-    lab.say(10, &DECOY[10..30]);
-    lab.say(10, &REQUEST[10..30]);
-    assert_eq!(lab.conflicts(), 1);
-    lab.say(0, &REQUEST[..10]);
-    assert_eq!(lab.client_text().as_bytes(), [&REQUEST[..10], &DECOY[10..30]].concat());
-    // A segment in order is told as it came, and compared with what it overtakes.
-    lab.say(35, b"held");
-    lab.say(30, b"in order, over it");
-    assert_eq!(lab.conflicts(), 2);
-    assert!(lab.client_text().ends_with("in order, over it"));
-    let differing = (10..30).filter(|&i| DECOY[i] != REQUEST[i]).count() + 3;
-    assert_eq!(lab.table.counters().conflicting_overlap_bytes, differing as u64);
-    // Equal copies are no conflict.
-    lab.say(60, b"same");
-    lab.say(58, b"..same..");
-    assert_eq!(lab.conflicts(), 2);
-}
+pub(super) const DECOY: &[u8] = b"GET /decoy HTTP/1.1\r\nHost: shop.test\r\nCookie: sid=DECOY";
 
 /// Segments that hosts drop, each with the reason.
-fn decoys(lab: &Lab) -> Vec<(TcpFrame, Doubt)> {
+pub(super) fn decoys(lab: &Lab) -> Vec<(TcpFrame, Doubt)> {
     vec![
         (lab.c(0).payload(DECOY).bad_checksum(), Doubt::Checksum),
         (lab.c(0).payload(DECOY).flags(TcpFlags::PSH), Doubt::NoAck),

@@ -1,0 +1,197 @@
+//! What is known of a flow, in few bytes? The packed form of [`FlowInfo`], which is made anew for every event.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{Direction, FlowId, FlowInfo};
+use crate::base::net::{Endpoint, Tenant};
+use crate::base::time::{FrameId, Stamp, Timestamp};
+use crate::packet::{MacPair, Segment, SynTraits};
+
+/// Ports below this are assigned to services (RFC 6335 §6).
+const WELL_KNOWN_PORTS: u16 = 1024;
+
+/// The two ends, the initiator's first.
+enum Ends {
+    Ipv4 { ips: [u32; 2], ports: [u16; 2] },
+    Other(Box<[Endpoint; 2]>),
+}
+
+/// What is known of a flow beside its streams.
+pub(super) struct Profile {
+    ends: Ends,
+    tenant: Tenant,
+    opened: Timestamp,
+    opened_number: u64,
+    last: Timestamp,
+    last_number: u64,
+    opened_capture: u32,
+    /// Captures since the one in which the flow opened.
+    last_capture: u16,
+    pub(super) gaps: u16,
+    mac: Option<MacPair>,
+    syn: Option<SynTraits>,
+    initiator_ttl: u8,
+    marks: u8,
+}
+
+/// Segments were seen of the initiator,
+const HEARD_INITIATOR: u8 = 1;
+/// and of the responder.
+const HEARD_RESPONDER: u8 = 2;
+/// No handshake was seen.
+const MIDSTREAM: u8 = 4;
+/// The TTL is the initiator's.
+const TTL: u8 = 8;
+
+impl Profile {
+    /// Of a flow that begins with this segment.
+    pub(super) fn new(segment: &Segment<'_>, at: Stamp, sender_opened: bool) -> Self {
+        let turned = |mac: MacPair| MacPair { source: mac.destination, destination: mac.source };
+        let (initiator, responder, mac) = if sender_opened {
+            (segment.source, segment.destination, segment.mac)
+        } else {
+            (segment.destination, segment.source, segment.mac.map(turned))
+        };
+        let ends = match (initiator.ip, responder.ip) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                Ends::Ipv4 { ips: [a.to_bits(), b.to_bits()], ports: [initiator.port, responder.port] }
+            }
+            _ => Ends::Other(Box::new([initiator, responder])),
+        };
+        Self {
+            ends,
+            tenant: segment.tenant,
+            opened: at.ts,
+            opened_number: at.frame.number,
+            last: at.ts,
+            last_number: at.frame.number,
+            opened_capture: at.frame.capture,
+            last_capture: 0,
+            gaps: 0,
+            mac,
+            syn: if sender_opened { SynTraits::of(segment) } else { None },
+            initiator_ttl: segment.ttl,
+            marks: if segment.flags.syn() { 0 } else { MIDSTREAM } | if sender_opened { TTL } else { 0 },
+        }
+    }
+
+    /// What consumers see.
+    pub(super) fn info(&self) -> FlowInfo {
+        let (initiator, responder) = self.ends();
+        let opened = self.opened();
+        FlowInfo {
+            id: FlowId(opened.frame),
+            tenant: self.tenant,
+            initiator,
+            responder,
+            mac: self.mac,
+            initiator_ttl: self.is(TTL).then_some(self.initiator_ttl),
+            syn: self.syn,
+            opened,
+            midstream: self.is(MIDSTREAM),
+            two_sided: self.is_two_sided(),
+            gaps: u32::from(self.gaps),
+        }
+    }
+
+    /// The flow's identity.
+    pub(super) fn id(&self) -> FlowId {
+        FlowId(self.opened().frame)
+    }
+
+    fn opened(&self) -> Stamp {
+        Stamp { ts: self.opened, frame: FrameId { capture: self.opened_capture, number: self.opened_number } }
+    }
+
+    /// The VLANs and tunnels.
+    pub(super) fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+
+    /// The initiator and the responder.
+    pub(super) fn ends(&self) -> (Endpoint, Endpoint) {
+        match &self.ends {
+            Ends::Ipv4 { ips: [a, b], ports: [p, q] } => {
+                let end = |ip: u32, port| Endpoint { ip: Ipv4Addr::from_bits(ip).into(), port };
+                (end(*a, *p), end(*b, *q))
+            }
+            Ends::Other(ends) => {
+                let [initiator, responder] = **ends;
+                (initiator, responder)
+            }
+        }
+    }
+
+    /// The initiator's address.
+    pub(super) fn source(&self) -> IpAddr {
+        self.ends().0.ip
+    }
+
+    /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
+    #[inline]
+    pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {
+        let (source, destination) = (segment.source, segment.destination);
+        let (forward, reverse) = match &self.ends {
+            Ends::Ipv4 { ips: [a, b], ports: [p, q] } => {
+                let (IpAddr::V4(from), IpAddr::V4(to)) = (source.ip, destination.ip) else { return None };
+                let segment = (from.to_bits(), source.port, to.to_bits(), destination.port);
+                (segment == (*a, *p, *b, *q), segment == (*b, *q, *a, *p))
+            }
+            Ends::Other(ends) => (**ends == [source, destination], **ends == [destination, source]),
+        };
+        match (forward, reverse) {
+            _ if self.tenant != segment.tenant => None,
+            (true, _) => Some(Direction::Forward),
+            (_, true) => Some(Direction::Reverse),
+            _ => None,
+        }
+    }
+
+    /// A segment of this direction was seen.
+    pub(super) fn hear(&mut self, dir: Direction, at: Stamp) {
+        self.marks |= if dir == Direction::Forward { HEARD_INITIATOR } else { HEARD_RESPONDER };
+        self.last = at.ts;
+        self.last_number = at.frame.number;
+        let captures = at.frame.capture.saturating_sub(self.opened_capture);
+        self.last_capture = u16::try_from(captures).unwrap_or(u16::MAX);
+    }
+
+    /// Which directions were heard.
+    pub(super) fn heard(&self) -> [bool; 2] {
+        [self.is(HEARD_INITIATOR), self.is(HEARD_RESPONDER)]
+    }
+
+    /// A SYN was seen.
+    pub(super) fn note_handshake(&mut self) {
+        self.marks &= !MIDSTREAM;
+    }
+
+    fn is(&self, mark: u8) -> bool {
+        self.marks & mark != 0
+    }
+
+    /// Segments of both directions were seen.
+    pub(super) fn is_two_sided(&self) -> bool {
+        self.heard() == [true; 2]
+    }
+
+    /// The last frame.
+    pub(super) fn last(&self) -> Stamp {
+        let capture = self.opened_capture.saturating_add(u32::from(self.last_capture));
+        Stamp { ts: self.last, frame: FrameId { capture, number: self.last_number } }
+    }
+
+    /// Heap memory in bytes.
+    pub(super) fn heap_bytes(&self) -> usize {
+        match self.ends {
+            Ends::Ipv4 { .. } => 0,
+            Ends::Other(_) => size_of::<[Endpoint; 2]>(),
+        }
+    }
+}
+
+/// Whether the sender of a flow's first segment is believed to have opened it.
+pub(super) fn is_opener(segment: &Segment<'_>) -> bool {
+    let from_service = segment.source.port < segment.destination.port && segment.source.port < WELL_KNOWN_PORTS;
+    if segment.flags.syn() { !segment.flags.ack() } else { !from_service }
+}

@@ -1,0 +1,393 @@
+//! What was told lately? A ring of delivered bytes, shared by all flows of a table, so that copies
+//! which come later can be compared.
+//!
+//! Each piece lies behind a header that names its stream and the stream's piece before it; a stream
+//! holds only the place of its newest piece. What the ring has overwritten is forgotten.
+
+use smallvec::SmallVec;
+
+use super::chunks::{differing, part};
+
+/// Bytes of one direction that are looked back over.
+pub(super) const REACH: usize = 4096;
+/// Pieces that are looked back over: a bound on work where pieces are small.
+const PIECES: usize = 1024;
+/// Most readings that one question gives.
+const READINGS: usize = 8;
+/// Places are counted in units of so many bytes.
+const UNIT: u64 = 8;
+const HEADER: usize = 24;
+
+/// The place of a stream's newest piece; nothing yet by default.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Trace(u32);
+
+impl Trace {
+    pub(super) const NONE: Self = Self(0);
+
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// Which stream a question is about.
+#[derive(Clone, Copy)]
+pub(super) struct Memory {
+    pub(super) newest: Trace,
+    /// Differs between the streams of a table.
+    pub(super) owner: u32,
+}
+
+/// A piece of a stream.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'a> {
+    /// Position of the first byte.
+    pub(super) start: i64,
+    pub(super) bytes: &'a [u8],
+    /// TTL or hop limit of the packet that carried it.
+    pub(super) ttl: u8,
+    /// Another copy of bytes that were told.
+    pub(super) rival: bool,
+}
+
+impl Piece<'_> {
+    fn end(&self) -> i64 {
+        self.start + self.bytes.len() as i64
+    }
+}
+
+/// How a copy compares with what was told.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(super) struct Comparison {
+    /// Bytes that differ.
+    pub(super) differing: u64,
+    /// The same copy came before.
+    pub(super) known: bool,
+    /// A part of what was asked for is forgotten.
+    pub(super) forgotten: bool,
+}
+
+/// Another reading of a stretch of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) start: i64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The ring.
+pub(super) struct Recall {
+    ring: Vec<u8>,
+    capacity: u64,
+    /// Bytes ever written, those skipped at the end of the ring included.
+    head: u64,
+    /// The piece written last.
+    last: u64,
+}
+
+impl Recall {
+    /// Nothing yet; it grows to `capacity` bytes. Less than two pieces' worth remembers nothing.
+    pub(super) fn new(capacity: u64) -> Self {
+        let capacity = capacity / UNIT * UNIT;
+        let useful = capacity >= 2 * (REACH + HEADER) as u64;
+        Self { ring: Vec::new(), capacity: if useful { capacity } else { 0 }, head: UNIT, last: 0 }
+    }
+
+    /// Memory in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.ring.capacity() as u64
+    }
+
+    /// Remembers a piece, of a long one the beginning. Gives the stream's newest place.
+    pub(super) fn push(&mut self, memory: Memory, piece: Piece<'_>) -> Trace {
+        let bytes = piece.bytes.get(..REACH).unwrap_or(piece.bytes);
+        if self.capacity == 0 || bytes.is_empty() {
+            return memory.newest;
+        }
+        if self.extend(memory, Piece { bytes, ..piece }) {
+            return memory.newest;
+        }
+        let size = HEADER + bytes.len();
+        let left = self.capacity - self.head % self.capacity;
+        if left < size as u64 {
+            self.head += left;
+        }
+        let at = self.index(self.head);
+        self.grow_to(at + size);
+        let len = bytes.len() as u16;
+        if let Some(place) = self.ring.get_mut(at..at + size)
+            && let Some((header, body)) = place.split_at_mut_checked(HEADER)
+        {
+            let fields = [
+                &memory.newest.0.to_le_bytes()[..],
+                &memory.owner.to_le_bytes(),
+                &piece.start.to_le_bytes(),
+                &len.to_le_bytes(),
+                &[piece.ttl, u8::from(piece.rival)],
+            ];
+            header.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+            body.copy_from_slice(bytes);
+        }
+        self.last = self.head;
+        self.head += (size as u64).next_multiple_of(UNIT);
+        Trace((self.last / UNIT) as u32)
+    }
+
+    /// Goes on behind the piece written last, if it is of the same stream and this follows it.
+    fn extend(&mut self, memory: Memory, piece: Piece<'_>) -> bool {
+        if memory.newest.is_none() || memory.newest.0 != (self.last / UNIT) as u32 {
+            return false;
+        }
+        let Some((_, before)) = self.piece(memory.newest, memory.owner) else { return false };
+        let len = before.bytes.len() + piece.bytes.len();
+        let fits = self.last % self.capacity + (HEADER + len) as u64 <= self.capacity && len <= REACH;
+        let goes_on = before.end() == piece.start && before.ttl == piece.ttl && !before.rival && !piece.rival;
+        if !fits || !goes_on {
+            return false;
+        }
+        let (start, at) = (self.index(self.last), self.index(self.last) + HEADER + before.bytes.len());
+        self.grow_to(at + piece.bytes.len());
+        if let Some(place) = self.ring.get_mut(at..at + piece.bytes.len()) {
+            place.copy_from_slice(piece.bytes);
+        }
+        if let Some(field) = self.ring.get_mut(start + 16..start + 18) {
+            field.copy_from_slice(&(len as u16).to_le_bytes());
+        }
+        self.head = self.last + ((HEADER + len) as u64).next_multiple_of(UNIT);
+        true
+    }
+
+    /// Compares a copy with what was told.
+    pub(super) fn compare(&self, memory: Memory, start: i64, bytes: &[u8]) -> Comparison {
+        let end = start + bytes.len() as i64;
+        let mut comparison = Comparison::default();
+        let mut back = self.back(memory);
+        for piece in back.by_ref() {
+            let (from, to) = (piece.start.max(start), piece.end().min(end));
+            let differing = if from < to {
+                differing(part(bytes, start, from, to), part(piece.bytes, piece.start, from, to))
+            } else {
+                0
+            };
+            if piece.rival {
+                comparison.known |= (from, to) == (start, end) && differing == 0;
+                continue;
+            }
+            comparison.differing += differing;
+            if piece.start <= start {
+                return comparison;
+            }
+        }
+        comparison.forgotten = back.forgotten;
+        comparison
+    }
+
+    /// What the stream would have been around `position` if other copies had been taken: the newest
+    /// ones, those of one TTL, or one alone; and without the bytes at `urgent`, or those after them.
+    pub(super) fn readings(&self, memory: Memory, position: i64, urgent: &[i64]) -> Vec<Reading> {
+        let (mut run, mut rivals) = (SmallVec::<[Piece<'_>; 16]>::new(), SmallVec::<[Piece<'_>; 8]>::new());
+        for piece in self.back(memory) {
+            if piece.rival {
+                rivals.push(piece);
+                continue;
+            }
+            let follows = run.last().is_none_or(|later| piece.end() == later.start);
+            if !follows {
+                if run.last().is_some_and(|first| first.start <= position) {
+                    break;
+                }
+                run.clear();
+            }
+            run.push(piece);
+        }
+        run.reverse();
+        rivals.reverse();
+        let Some(start) = run.first().map(|first| first.start) else { return Vec::new() };
+        let told: Vec<u8> = run.iter().flat_map(|piece| piece.bytes).copied().collect();
+        let told_ttls = || run.iter().flat_map(|piece| std::iter::repeat_n(piece.ttl, piece.bytes.len()));
+
+        let mut readings = Vec::new();
+        let mut add = |bytes: Vec<u8>| {
+            let reading = Reading { start, bytes };
+            if reading.bytes != told && !readings.contains(&reading) && readings.len() < READINGS {
+                readings.push(reading);
+            }
+        };
+        let mut newest = told.clone();
+        rivals.iter().for_each(|rival| splice(&mut newest, start, rival));
+        add(newest);
+        let mut ttls = SmallVec::<[u8; 8]>::new();
+        ttls.extend(run.iter().chain(&rivals).map(|piece| piece.ttl));
+        ttls.sort_unstable();
+        ttls.dedup();
+        for ttl in ttls {
+            let mut reading = told.clone();
+            rivals.iter().filter(|rival| rival.ttl == ttl).for_each(|rival| splice(&mut reading, start, rival));
+            for ((byte, told), of) in reading.iter_mut().zip(&told).zip(told_ttls()) {
+                if of == ttl {
+                    *byte = *told;
+                }
+            }
+            add(reading);
+        }
+        for rival in &rivals {
+            let mut reading = told.clone();
+            splice(&mut reading, start, rival);
+            add(reading);
+        }
+        for after in [0, 1] {
+            let left_out = |at: i64| urgent.iter().any(|position| position + after == at);
+            add((start..).zip(&told).filter(|(at, _)| !left_out(*at)).map(|(_, byte)| *byte).collect());
+        }
+        readings
+    }
+
+    /// The pieces of a stream that are within reach, the newest first.
+    fn back(&self, memory: Memory) -> Back<'_> {
+        Back { recall: self, memory, bytes: 0, pieces: 0, forgotten: false }
+    }
+
+    /// A piece, and the one before it.
+    fn piece(&self, place: Trace, owner: u32) -> Option<(Trace, Piece<'_>)> {
+        let units = self.head / UNIT;
+        let back = u64::from((units as u32).wrapping_sub(place.0));
+        let at = units.checked_sub(back)? * UNIT;
+        if back * UNIT > self.capacity {
+            return None;
+        }
+        let entry = self.ring.get(self.index(at)..)?;
+        let (header, rest) = entry.split_first_chunk::<HEADER>()?;
+        let &[b0, b1, b2, b3, o0, o1, o2, o3, s0, s1, s2, s3, s4, s5, s6, s7, l0, l1, ttl, rival, ..] = header;
+        if u32::from_le_bytes([o0, o1, o2, o3]) != owner {
+            return None;
+        }
+        let bytes = rest.get(..usize::from(u16::from_le_bytes([l0, l1])))?;
+        let start = i64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+        let before = Trace(u32::from_le_bytes([b0, b1, b2, b3]));
+        Some((before, Piece { start, bytes, ttl, rival: rival != 0 }))
+    }
+
+    fn index(&self, at: u64) -> usize {
+        (at % self.capacity.max(1)) as usize
+    }
+
+    /// Doubles, up to the capacity.
+    fn grow_to(&mut self, len: usize) {
+        if len > self.ring.len() {
+            if len > self.ring.capacity() {
+                let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
+                self.ring.reserve_exact(wanted - self.ring.len());
+            }
+            self.ring.resize(len, 0);
+        }
+    }
+}
+
+/// See [`Recall::back`].
+struct Back<'a> {
+    recall: &'a Recall,
+    memory: Memory,
+    bytes: usize,
+    pieces: usize,
+    /// It ended at a piece that is forgotten.
+    forgotten: bool,
+}
+
+impl<'a> Iterator for Back<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        if self.memory.newest.is_none() || self.bytes >= REACH || self.pieces >= PIECES {
+            return None;
+        }
+        let Some((before, mut piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
+            self.forgotten = true;
+            return None;
+        };
+        self.memory.newest = before;
+        self.pieces += 1;
+        if !piece.rival {
+            let beyond = (self.bytes + piece.bytes.len()).saturating_sub(REACH);
+            piece.bytes = piece.bytes.get(beyond..).unwrap_or_default();
+            piece.start += beyond as i64;
+            self.bytes += piece.bytes.len();
+        }
+        Some(piece)
+    }
+}
+
+/// Puts a copy in the place of what was told.
+fn splice(told: &mut [u8], start: i64, copy: &Piece<'_>) {
+    let len = told.len();
+    let index = |position: i64| usize::try_from(position - start).unwrap_or(0).min(len);
+    let (from, to) = (index(copy.start), index(copy.end()));
+    let bytes = part(copy.bytes, copy.start, start + from as i64, start + to as i64);
+    if let Some(place) = told.get_mut(from..to) {
+        place.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn too_small_a_ring_remembers_nothing() {
+        let mut recall = Recall::new(100);
+        let memory = Memory { newest: Trace::NONE, owner: 1 };
+        let newest = recall.push(memory, Piece { start: 0, bytes: b"abc", ttl: 64, rival: false });
+        assert!(newest.is_none());
+        assert_eq!((recall.compare(memory, 0, b"xyz"), recall.bytes()), (Comparison::default(), 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn what_is_remembered_is_what_was_told(
+            pushes in proptest::collection::vec((0u32..3, 1usize..3000, prop::bool::weighted(0.1)), 1..60),
+            ask in (0i64..9000, 1usize..600),
+        ) {
+            const CAPACITY: u64 = 16 << 10;
+            let byte = |owner: u32, at: i64| (at % 251) as u8 ^ owner as u8;
+            let text = |owner, start: i64, len| (start..).take(len).map(|at| byte(owner, at)).collect::<Vec<u8>>();
+            let mut recall = Recall::new(CAPACITY);
+            let (mut newest, mut next) = ([Trace::NONE; 3], [0i64; 3]);
+            // How much of each stream is surely still there: what followed fits into half of the ring.
+            let mut since = [[0usize; 3]; 3];
+            for (owner, len, gap) in pushes {
+                let of = owner as usize;
+                if gap {
+                    next[of] += 1000;
+                }
+                let bytes = text(owner, next[of], len);
+                let memory = Memory { newest: newest[of], owner };
+                newest[of] = recall.push(memory, Piece { start: next[of], bytes: &bytes, ttl: 64, rival: false });
+                next[of] += len as i64;
+                since.iter_mut().for_each(|after| after[of] += len + 2 * HEADER);
+                since[of] = [0; 3];
+                prop_assert!(recall.bytes() <= CAPACITY);
+                // The piece just told is known, and a changed one is found out.
+                let memory = Memory { newest: newest[of], owner };
+                let head = &bytes[..len.min(100)];
+                prop_assert_eq!(recall.compare(memory, next[of] - len as i64, head), Comparison::default());
+                let other: Vec<u8> = head.iter().map(|byte| byte ^ 1).collect();
+                let differing = head.len() as u64;
+                prop_assert_eq!(recall.compare(memory, next[of] - len as i64, &other).differing, differing);
+            }
+            for owner in 0..3 {
+                let memory = Memory { newest: newest[owner as usize], owner };
+                // Whatever is remembered of any place, it is nothing else than was told.
+                let found = recall.compare(memory, ask.0, &text(owner, ask.0, ask.1));
+                prop_assert_eq!(found.differing, 0);
+                if since[owner as usize].iter().sum::<usize>() < CAPACITY as usize / 2 && next[owner as usize] > 0 {
+                    let last = next[owner as usize] - 1;
+                    let differing = recall.compare(memory, last, &[byte(owner, last) ^ 1]).differing;
+                    // Of a long piece only the beginning is remembered; these are all shorter.
+                    prop_assert_eq!(differing, 1);
+                }
+            }
+        }
+    }
+}
