@@ -17,6 +17,7 @@
 //! | `tracker` | which flow does a segment belong to, and how long is it remembered? |
 //! | `profile` | what is known of a flow, in few bytes? |
 //! | `flow` | what does a segment mean for its connection? |
+//! | `news` | what does a segment bring? |
 //! | `handshake` | where do the sequence numbers of a connection begin? |
 //! | `doubt` | would the receiving host take this segment? |
 //! | `stream` | how far has one side sent, and how far has the other acknowledged? |
@@ -41,6 +42,7 @@ mod fairness;
 mod flow;
 mod handshake;
 mod index;
+mod news;
 mod profile;
 mod reassembler;
 mod recall;
