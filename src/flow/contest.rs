@@ -233,6 +233,24 @@ impl Stream {
         }
     }
 
+    /// Bytes came with the SYN and other ones after it. Which the receiver took, its acknowledgement
+    /// says; where that is not seen, both may count (RFC 7413).
+    pub(super) fn settle_syn_data<C: StreamConsumer>(&mut self, out: &mut Outlet<'_, C>) {
+        let told = self.next;
+        let Some(rare) = self.rare.as_mut().filter(|rare| rare.syn_bytes > 0 && told >= rare.syn_bytes) else { return };
+        let seen = rare.aside.first_span().is_some_and(|(start, _)| start == 0);
+        if self.is_acknowledged() || !seen {
+            return;
+        }
+        let Some((_, chunk)) = self.rare.as_mut().and_then(|rare| rare.aside.pop_first()) else { return };
+        out.counters.doubtful_dropped_bytes += chunk.bytes.len() as u64;
+        let differing = out.recall.compare(self.memory(out), 0, &chunk.bytes).differing;
+        if differing > 0 {
+            self.report_conflict(differing, out);
+            self.contest(0, &chunk.bytes, (chunk.label.at, chunk.label.ttl), out);
+        }
+    }
+
     /// A segment that begins at `start` says where its urgent byte is: at the position before the
     /// one that it points to, say most hosts, or at that one (RFC 6093 §3). Hosts may leave either out.
     pub(super) fn note_urgent(&mut self, start: i64, pointer: u16) {

@@ -3,15 +3,19 @@
 use super::contest::ResetSeen;
 use super::counters::FlowCounters;
 use super::handshake::{self, Offer, Reopened, Side};
+use super::news::{News, settle_origin, take_ack, take_bytes};
 use super::profile::Profile;
-use super::reassembler::{Outlet, Piece};
+use super::reassembler::Outlet;
 use super::recall::Recall;
 use super::storm::{self, Storm};
 use super::stream::{Origin, Rare, Stream};
 use super::timer::Waiting;
-use super::{AnomalyKind, CloseReason, Direction, Doubt, FlowConfig, StreamConsumer, StreamEvent, doubt};
+use super::{AnomalyKind, CloseReason, Direction, FlowConfig, StreamConsumer, StreamEvent, doubt};
 use crate::base::time::{Stamp, Timestamp};
-use crate::packet::{Checksum, Segment, SeqNumber};
+use crate::packet::{Checksum, Segment};
+
+/// Further timeouts for which a flow in the middle of a message is kept.
+const EXTRA_WAITS: u8 = 3;
 
 /// What a flow needs of its table while it handles something.
 pub(super) struct Desk<'a, S> {
@@ -60,6 +64,8 @@ pub(super) struct Flow<C> {
     reset: Option<Direction>,
     /// Kinds of anomalies that are told once.
     told: Told,
+    /// Timeouts passed since the last segment, in the middle of a message.
+    waited: u8,
     /// `Closed` was told or is not wanted; late segments are still known by this entry.
     pub(super) over: bool,
 }
@@ -87,6 +93,7 @@ impl<C: StreamConsumer> Flow<C> {
             counted: Counted::default(),
             reset: None,
             told: Told::default(),
+            waited: 0,
             over: false,
         }
     }
@@ -109,6 +116,7 @@ impl<C: StreamConsumer> Flow<C> {
             return self.after_the_end(dir, segment, desk.counters);
         }
         self.profile.hear(dir, at);
+        self.waited = 0;
         if segment.flags.rst() {
             self.on_reset(dir, segment, desk.counters);
             return Verdict::Taken;
@@ -124,7 +132,6 @@ impl<C: StreamConsumer> Flow<C> {
             (AnomalyKind::SynAckConflict, handshake::is_second_answer(segment, own, peer)),
             (AnomalyKind::RstInjected, new.refutes_reset(segment, own)),
             (AnomalyKind::DesyncStorm, self.is_storm(dir, segment, desk.now)),
-            (AnomalyKind::FragmentConflict, segment.fragment_conflict),
         ];
         let oddities = oddities.map(|(kind, seen)| (kind, seen && self.told.is_first(kind)));
         let (streams, mut out) = self.parts(dir, desk);
@@ -139,6 +146,9 @@ impl<C: StreamConsumer> Flow<C> {
         }
         if own.terms().is_some() || peer.terms().is_some() {
             out.profile.note_handshake();
+        }
+        if segment.fragment_conflict {
+            own.report(AnomalyKind::FragmentConflict, &mut out);
         }
         for (kind, _) in oddities.into_iter().filter(|(_, seen)| *seen) {
             own.report(kind, &mut out);
@@ -191,6 +201,7 @@ impl<C: StreamConsumer> Flow<C> {
     pub(super) fn on_timeout(&mut self, waiting: Waiting, desk: &mut Desk<'_, C::Shared>) -> bool {
         match waiting {
             Waiting::Over => {}
+            Waiting::Established | Waiting::Held if self.waits_on() => self.waited += 1,
             Waiting::Short | Waiting::Established | Waiting::Held => self.finish(self.reason_of_silence(), desk),
             Waiting::Overdue => self.on_each_stream(desk, |stream, out| {
                 stream.give_up(stream.acked(), out);
@@ -199,6 +210,11 @@ impl<C: StreamConsumer> Flow<C> {
             Waiting::OneSided => self.on_each_stream(desk, |stream, out| stream.give_up_one_sided(out)),
         }
         self.over
+    }
+
+    /// In the middle of a message a slow sender is waited for longer.
+    fn waits_on(&self) -> bool {
+        self.waited < EXTRA_WAITS && self.consumer.as_ref().is_some_and(StreamConsumer::is_mid_message)
     }
 
     /// Holds nothing any more: holes are gaps, doubtful bytes are dropped.
@@ -378,121 +394,5 @@ fn pair(streams: &mut [Stream; 2], dir: Direction) -> (&mut Stream, &mut Stream)
     match dir {
         Direction::Forward => (forward, reverse),
         Direction::Reverse => (reverse, forward),
-    }
-}
-
-/// What a segment brings.
-struct News {
-    /// Sequence number of the first byte.
-    first: SeqNumber,
-    /// Bytes, those cut off included.
-    len: i64,
-    doubt: Option<Doubt>,
-}
-
-impl News {
-    fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Self {
-        let first = segment.seq.plus(u32::from(segment.flags.syn()));
-        let len = segment.payload.len() as i64 + i64::from(segment.cut);
-        // Nobody reads what is old or skipped, so it need not be judged, nor its checksum computed.
-        let end = own.position(first) + len;
-        let unread = own.origin == Origin::Known && (end <= own.next || end <= own.skip_to());
-        let matters = segment.flags.fin() || (len > 0 && !unread);
-        Self { first, len, doubt: if matters { doubt::of(segment, own, peer) } else { None } }
-    }
-
-    /// Whether data goes on in a way that a reset before it cannot have been of the same side.
-    fn refutes_reset(&self, segment: &Segment<'_>, own: &mut Stream) -> bool {
-        let end = own.position(self.first) + self.len;
-        let goes_on = self.len > 0 && self.doubt.is_none() && end > own.next && own.is_near(segment.seq);
-        let reset = own.rare.as_mut().and_then(|rare| rare.reset.as_mut());
-        reset.filter(|_| goes_on).is_some_and(|reset| reset.is_refuted_by(segment))
-    }
-
-    /// Whether the acknowledgement of the segment says anything. A wrong checksum does not take it
-    /// away: where both sides leave checksums to their network cards there is no other.
-    fn ack_counts(&self, segment: &Segment<'_>) -> bool {
-        segment.flags.ack() && !matches!(self.doubt, Some(Doubt::BadAck | Doubt::Signature))
-    }
-}
-
-/// Finds out where the streams begin, or that a new connection has begun.
-fn settle_origin(
-    segment: &Segment<'_>,
-    new: &News,
-    own: &mut Stream,
-    peer: &mut Stream,
-    two_sided: bool,
-) -> Option<Reopened> {
-    if segment.flags.syn() {
-        return handshake::on_syn(segment, own, peer);
-    }
-    if new.ack_counts(segment)
-        && let reopened @ Some(_) = handshake::on_ack(segment, own, peer)
-    {
-        return reopened;
-    }
-    if new.len > 0 { handshake::on_bytes(segment.seq, own, new.doubt.is_some(), two_sided) } else { None }
-}
-
-/// The other side has got what it acknowledges.
-fn take_ack<C: StreamConsumer>(segment: &Segment<'_>, stream: &mut Stream, out: &mut Outlet<'_, C>) {
-    if let Some(news) = stream.acknowledge(segment.ack, out.now) {
-        out.counters.tcp_acked_bytes += news;
-        stream.confirm(stream.acked(), out);
-    }
-}
-
-/// Bytes and FIN.
-fn take_bytes<C: StreamConsumer>(
-    segment: &Segment<'_>,
-    new: &News,
-    own: &mut Stream,
-    peer: &Stream,
-    out: &mut Outlet<'_, C>,
-) {
-    let start = own.position(new.first);
-    let mut piece = Piece { start, bytes: segment.payload, cut: i64::from(segment.cut) };
-    let end = piece.end();
-    if new.len > 0 {
-        own.note_sent(end);
-        let before = own.next;
-        // A copy that no host takes is none.
-        let differing = if start < before { own.differing(start, segment.payload, out) } else { 0 };
-        let contested = differing > 0 && new.doubt.or_else(|| doubt::of(segment, own, peer)).is_none();
-        if contested {
-            own.report_conflict(differing, out);
-        }
-        if let Some(doubt) = new.doubt {
-            out.counters.count_doubtful(doubt);
-            own.set_aside(piece, doubt, doubt::counts_at_last(doubt, segment), out);
-        } else if end <= own.next {
-            out.counters.duplicates += 1;
-            own.skip_through(start, end, out);
-        } else {
-            piece = piece.limited_to(own.limit_to_fin(end));
-            out.counters.after_fin_bytes += (end - piece.end()) as u64;
-            if start <= own.next
-                && let Some(value) = doubt::timestamp(segment, own, peer)
-                && doubt::is_older(own.timestamp, value)
-            {
-                own.timestamp = value;
-            }
-            if let Some(pointer) = segment.urgent() {
-                own.note_urgent(start, pointer);
-            }
-            own.accept(piece, out);
-        }
-        if contested {
-            own.contest(start, segment.payload, (out.at, out.ttl), out);
-        }
-        if own.rare.is_some() {
-            own.settle_urgent(before, out);
-        }
-    }
-    // A FIN takes effect when it is acknowledged; where nobody is seen to, it must be beyond doubt.
-    if segment.flags.fin() && (new.doubt.is_none() || (out.profile.is_two_sided() && own.fin().is_none())) {
-        own.note_fin(end);
-        own.skip_through(end, end, out);
     }
 }

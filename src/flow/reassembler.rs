@@ -386,6 +386,7 @@ impl Stream {
             self.settle_copies(out);
         }
         self.settle_copies(out);
+        self.settle_syn_data(out);
         if let Some(rare) = &mut self.rare {
             out.counters.doubtful_dropped_bytes += rare.aside.forget_before(self.next);
             self.release_if_empty(out);

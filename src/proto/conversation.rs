@@ -134,6 +134,11 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
         });
         probes.fold(parser, usize::saturating_add).saturating_add(S::held_bytes(&self.state))
     }
+
+    fn is_mid_message(&self) -> bool {
+        let parsing = if let Parser::Http1(http1) = &self.parser { http1.is_mid_head() } else { false };
+        parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
+    }
 }
 
 /// The bytes of a data event.

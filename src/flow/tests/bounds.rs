@@ -201,6 +201,30 @@ fn a_hot_entry_is_small() {
 }
 
 #[test]
+fn an_idle_flow_holds_nothing_beside_its_entry() {
+    for (client, server, heap) in
+        [("10.0.0.5:40000", "10.0.1.20:80", 0), ("[2001:db8::5]:40000", "[2001:db8::20]:80", 40)]
+    {
+        let (client, server) = (endpoint(client), endpoint(server));
+        let mut lab = Lab::new();
+        (lab.client, lab.server) = (TcpFrame::new(client, server), TcpFrame::new(server, client));
+        lab.handshake(&[]);
+        lab.say(20, &REQUEST[20..]);
+        assert!(lab.table.counters().heap_bytes > heap);
+        lab.log.answers = [Interest::Continue, Interest::Continue, Interest::SkipBytes(1000)].into();
+        lab.say(0, &REQUEST[..20]);
+        lab.answer(0, 55, b"reply");
+        // Of what is skipped, some comes late.
+        lab.answer(505, 55, &[b'x'; 500]);
+        lab.answer(5, 55, &[b'x'; 500]);
+        assert_eq!((lab.client_text(), lab.server_text()), (request().into(), "reply".into()));
+        assert_eq!((lab.table.counters().heap_bytes, lab.table.counters().held_bytes), (heap, 0));
+        lab.drain();
+        assert_eq!(lab.table.counters().heap_bytes, 0);
+    }
+}
+
+#[test]
 fn timeouts_and_evictions_cost_the_same_for_any_number_of_flows() {
     let steps = |flows: u32| {
         let mut lab = Lab::with(table_for(flows as usize));

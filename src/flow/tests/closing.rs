@@ -195,6 +195,24 @@ fn silence() {
 }
 
 #[test]
+fn a_long_pause_in_the_middle_of_a_message() {
+    for (pause, flows) in [(20 * 60, 1), (55 * 60, 1), (65 * 60, 2)] {
+        let mut lab = Lab::opened();
+        lab.log.mid_message = true;
+        lab.say(0, &REQUEST[..30]);
+        lab.acked(30);
+        for _ in 0..pause / 60 {
+            lab.wait(60);
+        }
+        lab.say(30, &REQUEST[30..]);
+        assert_eq!(lab.flows(), flows, "after {pause} s");
+        if flows == 1 {
+            assert_eq!(lab.client_text(), request());
+        }
+    }
+}
+
+#[test]
 fn time_that_goes_backwards_or_astray_ends_nothing() {
     let mut lab = Lab::opened();
     for ts in [START.0 - 3_600_000_000_000, 0, i64::MIN, i64::MAX, 1 << 61, START.0 - 1] {

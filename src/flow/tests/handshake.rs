@@ -312,3 +312,24 @@ fn bytes_held_while_the_beginning_was_in_doubt_are_told_when_it_is_known() {
     lab.say(0, &REQUEST[..5]);
     assert_eq!(lab.client_text(), request());
 }
+
+#[test]
+fn data_in_a_syn_that_nobody_is_seen_to_take_or_refuse_is_read_both_ways() {
+    // Fast Open with and without a cookie; whether the server knew it is not seen.
+    for options in [&[34, 10, 1, 2, 3, 4, 5, 6, 7, 8][..], &[34, 2], &[]] {
+        let mut lab = Lab::new();
+        let syn = lab.c(-1).flags(SYN).options(options).payload(REQUEST);
+        lab.put(syn);
+        lab.say(0, &[b'#'; 60]);
+        lab.drain();
+        assert_eq!((lab.client_text(), lab.conflicts()), ("#".repeat(60), 1));
+        assert_eq!(lab.rivals(), [format!("{}#####", request())]);
+        // The same bytes again are the usual way.
+        let mut lab = Lab::new();
+        let syn = lab.c(-1).flags(SYN).options(options).payload(REQUEST);
+        lab.put(syn);
+        lab.say(0, REQUEST);
+        lab.drain();
+        assert_eq!((lab.client_text(), lab.conflicts(), lab.rivals().len()), (request().into(), 0, 0));
+    }
+}

@@ -26,6 +26,7 @@ enum Told {
     Data { dir: Direction, offset: u64, bytes: Vec<u8>, frame: u64 },
     Gap { dir: Direction, offset: u64, len: u64 },
     Conflict(Direction),
+    Fragments(Direction),
     Odd(AnomalyKind, Direction),
     Rival { dir: Direction, offset: u64, bytes: Vec<u8> },
     HalfClosed(Direction),
@@ -41,10 +42,13 @@ struct Log {
     answers: VecDeque<Interest>,
     /// What each consumer says to hold.
     held: usize,
+    /// Each consumer says that it is in the middle of a message.
+    mid_message: bool,
 }
 
 struct Recorder {
-    held: usize,
+    held: u32,
+    mid_message: bool,
 }
 
 impl StreamConsumer for Recorder {
@@ -53,7 +57,7 @@ impl StreamConsumer for Recorder {
     fn open(flow: &FlowInfo, log: &mut Log) -> Self {
         log.told.push((flow.id, Told::Opened));
         log.flows.push(flow.clone());
-        Self { held: log.held }
+        Self { held: log.held as u32, mid_message: log.mid_message }
     }
 
     fn on_event(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, log: &mut Log) -> Interest {
@@ -68,6 +72,7 @@ impl StreamConsumer for Recorder {
             }
             StreamEvent::Rival { dir, offset, bytes, .. } => Told::Rival { dir, offset, bytes: bytes.to_vec() },
             StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::OverlapConflict, dir, .. }) => Told::Conflict(dir),
+            StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::FragmentConflict, dir, .. }) => Told::Fragments(dir),
             StreamEvent::Anomaly(Anomaly { kind, dir, .. }) => Told::Odd(kind, dir),
             StreamEvent::HalfClosed { dir, .. } => Told::HalfClosed(dir),
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),
@@ -76,12 +81,16 @@ impl StreamConsumer for Recorder {
         if let Ok(index) = log.flows.binary_search_by_key(&flow.id, |info| info.id) {
             log.flows[index] = flow.clone();
         }
-        self.held = log.held;
+        (self.held, self.mid_message) = (log.held as u32, log.mid_message);
         log.answers.pop_front().unwrap_or(Interest::Continue)
     }
 
     fn held_bytes(&self) -> usize {
-        self.held
+        self.held as usize
+    }
+
+    fn is_mid_message(&self) -> bool {
+        self.mid_message
     }
 }
 

@@ -184,6 +184,11 @@ impl Http1 {
         self.sides.iter().map(Side::held_bytes).fold(size_of::<Self>(), usize::saturating_add)
     }
 
+    /// A head has begun and is not complete.
+    pub(super) fn is_mid_head(&self) -> bool {
+        self.sides.iter().any(Side::is_mid_head)
+    }
+
     /// Bytes looked at so far, in both directions.
     #[cfg(test)]
     pub(super) fn work(&self) -> u64 {

@@ -157,6 +157,11 @@ impl Side {
         matches!(self.state, State::FirstLine { rigour: Rigour::Permissive, .. } | State::Fields { .. })
     }
 
+    /// A head has begun and is not complete.
+    pub(super) fn is_mid_head(&self) -> bool {
+        matches!(self.state, State::FirstLine { .. } | State::Fields { .. })
+    }
+
     /// What is wanted of this direction after the bytes seen.
     pub(super) fn interest(&self) -> Interest {
         match (&self.state, self.pos, &self.watch) {
