@@ -132,6 +132,7 @@ impl<C: StreamConsumer> Flow<C> {
             (AnomalyKind::SynAckConflict, handshake::is_second_answer(segment, own, peer)),
             (AnomalyKind::RstInjected, new.refutes_reset(segment, own)),
             (AnomalyKind::DesyncStorm, self.is_storm(dir, segment, desk.now)),
+            (AnomalyKind::FragmentConflict, segment.fragment_conflict),
         ];
         let oddities = oddities.map(|(kind, seen)| (kind, seen && self.told.is_first(kind)));
         let (streams, mut out) = self.parts(dir, desk);
@@ -146,9 +147,6 @@ impl<C: StreamConsumer> Flow<C> {
         }
         if own.terms().is_some() || peer.terms().is_some() {
             out.profile.note_handshake();
-        }
-        if segment.fragment_conflict {
-            own.report(AnomalyKind::FragmentConflict, &mut out);
         }
         for (kind, _) in oddities.into_iter().filter(|(_, seen)| *seen) {
             own.report(kind, &mut out);

@@ -26,7 +26,6 @@ enum Told {
     Data { dir: Direction, offset: u64, bytes: Vec<u8>, frame: u64 },
     Gap { dir: Direction, offset: u64, len: u64 },
     Conflict(Direction),
-    Fragments(Direction),
     Odd(AnomalyKind, Direction),
     Rival { dir: Direction, offset: u64, bytes: Vec<u8> },
     HalfClosed(Direction),
@@ -72,7 +71,6 @@ impl StreamConsumer for Recorder {
             }
             StreamEvent::Rival { dir, offset, bytes, .. } => Told::Rival { dir, offset, bytes: bytes.to_vec() },
             StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::OverlapConflict, dir, .. }) => Told::Conflict(dir),
-            StreamEvent::Anomaly(Anomaly { kind: AnomalyKind::FragmentConflict, dir, .. }) => Told::Fragments(dir),
             StreamEvent::Anomaly(Anomaly { kind, dir, .. }) => Told::Odd(kind, dir),
             StreamEvent::HalfClosed { dir, .. } => Told::HalfClosed(dir),
             StreamEvent::Closed { reason, .. } => Told::Closed(reason),
