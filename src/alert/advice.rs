@@ -2,8 +2,8 @@
 
 use super::words;
 use crate::detect::DetectorInfo;
-use crate::session::Observation;
-use crate::token::{Carrier, TokenClass};
+use crate::session::{Evidence, Observation, PathObservation};
+use crate::token::{Carrier, PathKind, TokenClass};
 
 /// A step that responders take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,9 +38,31 @@ enum Step {
     InspectPath,
 }
 
-/// Sentences for a detector's alert about `seen`.
+/// Sentences for a detector's alert on `evidence`.
 #[must_use]
-pub fn of(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
+pub fn of(detector: &DetectorInfo, evidence: &Evidence) -> Vec<String> {
+    match evidence {
+        Evidence::Use(seen) => of_use(detector, seen),
+        Evidence::Path(seen) => of_path(seen),
+    }
+}
+
+fn of_path(seen: &PathObservation) -> Vec<String> {
+    let (client, server) = (words::address(seen.request.client.address), seen.request.destination);
+    let mut steps = Vec::new();
+    if matches!(seen.kind, PathKind::Ambiguous(_)) {
+        steps.push(format!("Look in the logs of {server} and of the proxies before it for what {client} asked for."));
+        steps.push(format!("Let {server} and its proxies refuse such messages and close the connection."));
+    } else {
+        steps.push(format!("Check the network between {client} and {server} for a host that forges packets."));
+    }
+    steps.extend(seen.token.as_ref().map(|(token, _)| {
+        format!("Take {} for read by others; end it when other alerts name it.", words::token(token))
+    }));
+    steps
+}
+
+fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     use Step::{
         AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, InspectPath, LeaveNetwork, OutOfUrls, RenewAtLogin,
         ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
@@ -132,7 +154,7 @@ mod tests {
     fn advice(id: &'static str, change: impl FnOnce(&mut Observation)) -> Vec<String> {
         let mut seen = stolen_session();
         change(&mut seen);
-        of(&DetectorInfo { id, ..*detector("TT-1003") }, &seen)
+        of_use(&DetectorInfo { id, ..*detector("TT-1003") }, &seen)
     }
 
     #[test]

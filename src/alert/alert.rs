@@ -10,7 +10,7 @@ use crate::base::ids::Digest16;
 use crate::base::time::{Stamp, Timestamp};
 use crate::detect::{DetectorInfo, ExposureTotals, Finding, Severity, Signal};
 use crate::identity::{AddressReason, AgentReason, Comparison, IdentityDiff};
-use crate::session::Observation;
+use crate::session::Evidence;
 
 /// Whether more may come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
@@ -95,8 +95,8 @@ pub struct Alert {
     pub reason: String,
     /// What to do about it, the most urgent first.
     pub advice: Vec<String>,
-    /// Suspect, victim, token, request and visibility.
-    pub observation: Arc<Observation>,
+    /// Suspect, victim, token, request and visibility; or the path.
+    pub evidence: Evidence,
 }
 
 /// What the desk knows of an alert beyond its finding.
@@ -113,7 +113,8 @@ pub(crate) struct Standing {
 impl Alert {
     pub(crate) fn new(standing: Standing, finding: &Finding) -> Self {
         let Standing { id, incident, status, count, first, last } = standing;
-        let observation = Arc::clone(&finding.observation);
+        let evidence = finding.evidence.clone();
+        let diff = evidence.token_use().and_then(|seen| seen.diff);
         Self {
             id,
             incident,
@@ -124,20 +125,21 @@ impl Alert {
             severity: finding.severity,
             score: finding.score,
             signals: finding.signals.clone(),
-            explained: observation.diff.as_ref().map(Explanation::of).unwrap_or_default(),
+            explained: diff.as_ref().map(Explanation::of).unwrap_or_default(),
             totals: finding.totals,
             first,
             last,
             message: words::message(finding),
             reason: words::reason(finding),
-            advice: advice::of(finding.detector, &observation),
-            observation,
+            advice: advice::of(finding.detector, &evidence),
+            evidence,
         }
     }
 
-    /// The frame that decided it: the one that completed the suspect's request.
+    /// The frame that decided it: the one that completed the suspect's request, or showed the odd
+    /// behaviour of a path.
     #[must_use]
     pub fn at(&self) -> Stamp {
-        self.observation.request.complete
+        self.evidence.at()
     }
 }

@@ -24,11 +24,14 @@ pub struct DeskConfig {
     /// Alerts remembered for dedup. One costs about 2 KiB with what it shows; beyond the number
     /// the one that was silent longest is forgotten, and told anew if it comes again. Default 16,384.
     pub max_keys: usize,
+    /// Suspects of one session that a detector's alerts tell apart; all others share one alert, with a
+    /// count. Default 16.
+    pub suspects: usize,
 }
 
 impl Default for DeskConfig {
     fn default() -> Self {
-        Self { min_severity: Severity::Low, max_keys: 16_384 }
+        Self { min_severity: Severity::Low, max_keys: 16_384, suspects: 16 }
     }
 }
 
@@ -45,6 +48,8 @@ pub struct DeskCounters {
     pub suppressed: Suppressed,
     /// Alerts forgotten at [`DeskConfig::max_keys`] (`limit_hits_total{limit="dedup"}`).
     pub dedup_limit_hits: u64,
+    /// Findings about suspects beyond [`DeskConfig::suspects`] (`limit_hits_total{limit="session_alerts"}`).
+    pub session_limit_hits: u64,
 }
 
 /// Why findings were not told.
@@ -115,6 +120,7 @@ impl AlertDesk {
 
     /// Takes a finding; gives the alert when it is to be told now. `now` is capture time.
     pub fn absorb(&mut self, finding: Finding, now: Timestamp) -> Option<Alert> {
+        let finding = self.told_apart(finding);
         let (id, incident_id) = self.names(&finding);
         let rank = precedence(finding.detector.id);
         if self.ledger.incident(incident_id).is_some_and(|incident| incident.outranks(rank)) {
@@ -176,6 +182,20 @@ impl AlertDesk {
         &self.tally
     }
 
+    /// The finding, about the whole session where too many of its suspects have alerts of their own:
+    /// whoever fans a token out over thousands of addresses shall not get thousands of alerts.
+    fn told_apart(&mut self, mut finding: Finding) -> Finding {
+        if let Subject::Suspect { session, .. } = finding.subject {
+            let (id, _) = self.names(&finding);
+            let crowded = self.ledger.suspects(session, finding.detector.id) >= self.config.suspects;
+            if crowded && !self.ledger.knows(id) {
+                self.counters.session_limit_hits += 1;
+                finding.subject = Subject::Session(session);
+            }
+        }
+        finding
+    }
+
     /// The ids of a finding's alert and of its incident.
     fn names(&self, finding: &Finding) -> (Digest16, Digest16) {
         let detector = finding.detector.id.as_bytes();
@@ -184,6 +204,25 @@ impl AlertDesk {
                 self.key.digest(&[b"alert", detector, b"suspect", &session.0, &suspect.0]),
                 self.key.digest(&[b"incident", b"suspect", &session.0, &suspect.0]),
             ),
+            Subject::Session(session) => (
+                self.key.digest(&[b"alert", detector, b"session", &session.0]),
+                self.key.digest(&[b"incident", b"session", &session.0]),
+            ),
+            Subject::Client(client) => (
+                self.key.digest(&[b"alert", detector, b"client", &client.0]),
+                self.key.digest(&[b"incident", b"client", &client.0]),
+            ),
+            Subject::Path(None) => {
+                (self.key.digest(&[b"alert", detector, b"paths"]), self.key.digest(&[b"incident", b"paths"]))
+            }
+            Subject::Path(Some((tenant, client, server))) => {
+                let (client, server) = (client.to_string(), server.to_string());
+                let parts = [&tenant.0.to_be_bytes()[..], client.as_bytes(), server.as_bytes()];
+                (
+                    self.key.digest(&[&[&b"alert"[..], detector, b"path"][..], &parts].concat()),
+                    self.key.digest(&[&[&b"incident"[..], b"path"][..], &parts].concat()),
+                )
+            }
             Subject::Exposure { service, token_id, day } => {
                 let (service, token_id) = (service.as_bytes(), token_id.as_bytes());
                 (

@@ -16,8 +16,8 @@ use super::fit::{self, Fit};
 use crate::base::ids::Digest16;
 use crate::detect::{ExposureTotals, Severity, Signal};
 use crate::identity::{AddressSource, ClientIdentity};
-use crate::session::{BindingView, Observation};
-use crate::token::{Carrier, Outcome, TokenClass};
+use crate::session::{BindingView, Evidence, PathObservation, SessionView};
+use crate::token::{Carrier, Outcome, SeenToken, TokenClass};
 
 /// The alert as one JSON object of at most [`fit::LINE_BYTES`], without a newline.
 #[must_use]
@@ -168,7 +168,10 @@ struct Tokentrail<'a> {
     score: u8,
     /// Shared by all alerts about one session and suspect.
     incident: Digest16,
-    token: Token<'a>,
+    /// Null where no token is known: an attack on a path.
+    token: Option<Token<'a>>,
+    /// What is odd about a path; null for alerts about the use of a token.
+    anomaly: Option<Anomaly>,
     /// What the score is made of.
     signals: &'a [Signal],
     /// What differs and has an innocent explanation.
@@ -217,9 +220,30 @@ struct Token<'a> {
     actors: u32,
 }
 
+/// `tokentrail.anomaly`.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct Anomaly {
+    /// `overlap_conflict`, `length_and_encoding` …
+    kind: &'static str,
+    /// The side that sent it, or in whose name it was sent.
+    from: Side,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Side {
+    Client,
+    Server,
+}
+
+impl From<&PathObservation> for Anomaly {
+    fn from(seen: &PathObservation) -> Self {
+        Self { kind: seen.kind.label(), from: if seen.from_client { Side::Client } else { Side::Server } }
+    }
+}
+
 impl<'a> Token<'a> {
-    fn new(seen: &'a Observation, fit: Fit) -> Self {
-        let (token, session) = (&seen.token, &seen.session);
+    fn new(token: &'a SeenToken, session: Option<&SessionView>, fit: Fit) -> Self {
         Self {
             reference: token.token,
             id: fit.text(&token.id),
@@ -227,10 +251,10 @@ impl<'a> Token<'a> {
             name: fit.text(&token.name),
             class: token.class,
             service: fit.text(&token.service),
-            issued: session.issued.map(Time),
-            lineage: session.lineage,
-            sightings: session.sightings,
-            actors: session.actors,
+            issued: session.and_then(|session| session.issued).map(Time),
+            lineage: session.map_or(0, |session| session.lineage),
+            sightings: session.map_or(0, |session| session.sightings),
+            actors: session.map_or(0, |session| session.actors),
         }
     }
 }
@@ -251,7 +275,7 @@ impl<'a> Facets<'a> {
     fn new(client: &'a ClientIdentity, fit: Fit) -> Self {
         Self {
             ip: client.address,
-            mac: None,
+            mac: client.mac.map(|mac| mac.to_string().into()),
             user_agent: client.user_agent.as_deref().map(|agent| fit.text(&agent.original)),
             ja4: None,
         }
@@ -317,22 +341,68 @@ enum Mode {
     Decrypted,
 }
 
+/// What an alert says beside its request, by what it rests on.
+struct Told<'a> {
+    category: &'static str,
+    token: Option<Token<'a>>,
+    anomaly: Option<Anomaly>,
+    suspect: Option<&'a BindingView>,
+    prior: Option<&'a BindingView>,
+    related: Vec<IpAddr>,
+    outcome: Outcome,
+    status: Option<u16>,
+    mode: Mode,
+}
+
+impl<'a> Told<'a> {
+    fn of(alert: &'a Alert, fit: Fit) -> Self {
+        let mut told = match &alert.evidence {
+            Evidence::Use(seen) => Self {
+                category: "session",
+                token: Some(Token::new(&seen.token, Some(&seen.session), fit)),
+                anomaly: None,
+                suspect: alert.totals.is_none().then_some(&seen.subject),
+                prior: seen.prior.as_ref(),
+                related: [Some(&seen.subject), seen.prior.as_ref()]
+                    .into_iter()
+                    .filter_map(|side| side?.client.address)
+                    .collect(),
+                outcome: seen.outcome,
+                status: seen.status,
+                mode: if seen.plaintext { Mode::Plaintext } else { Mode::Decrypted },
+            },
+            Evidence::Path(seen) => Self {
+                category: "network",
+                token: seen.token.as_ref().map(|(token, session)| Token::new(token, session.as_ref(), fit)),
+                anomaly: Some(Anomaly::from(&**seen)),
+                suspect: None,
+                prior: None,
+                related: seen.request.client.address.into_iter().chain([seen.request.destination.ip]).collect(),
+                outcome: Outcome::Unknown,
+                status: None,
+                mode: Mode::Plaintext,
+            },
+        };
+        told.related.dedup();
+        told
+    }
+}
+
 impl<'a> EcsAlert<'a> {
     /// The alert as far as it fits.
     #[must_use]
     pub fn new(alert: &'a Alert, sensor: &'a Sensor, fit: Fit) -> Self {
-        let seen = &*alert.observation;
         let at = alert.at();
-        let (suspect, prior) = (&seen.subject, seen.prior.as_ref());
-        let mut ip: Vec<_> = suspect.client.address.into_iter().chain(prior.and_then(|p| p.client.address)).collect();
-        ip.dedup();
+        let request = alert.evidence.request();
+        let told = Told::of(alert, fit);
+        let (outcome, prior) = (told.outcome, told.prior);
         Self {
             timestamp: Time(at.ts),
             ecs: ECS,
             event: Event {
                 id: alert.id,
                 kind: Kind::Alert,
-                category: ["intrusion_detection", "session"],
+                category: ["intrusion_detection", told.category],
                 types: ["info"],
                 action: alert.detector.name,
                 severity: alert.severity.ecs(),
@@ -341,32 +411,33 @@ impl<'a> EcsAlert<'a> {
                 end: Time(alert.last),
                 module: Module::Tokentrail,
                 dataset: Dataset::Alert,
-                outcome: seen.outcome.into(),
+                outcome: outcome.into(),
                 reason: fit.text(&alert.reason),
             },
             message: fit.text(&alert.message),
             rule: Rule { id: alert.detector.id, name: alert.detector.name, version: "1", ruleset: "builtin" },
             threat: Threat::new(&alert.tags),
-            request: Request::new(&seen.request, seen.status, fit),
+            request: Request::new(request, told.status, fit),
             observer: Observer::new(sensor, fit),
-            related: Related { ip },
+            related: Related { ip: told.related },
             tokentrail: Tokentrail {
                 schema: SCHEMA,
                 severity: alert.severity,
                 score: alert.score,
                 incident: alert.incident,
-                token: Token::new(seen, fit),
+                token: told.token,
+                anomaly: told.anomaly,
                 signals: &alert.signals,
                 explained: &alert.explained,
                 totals: alert.totals,
                 prior: prior.map(|prior| Prior::new(prior, fit)),
-                suspect: alert.totals.is_none().then(|| Suspect::new(suspect, fit)),
-                outcome: seen.outcome,
+                suspect: told.suspect.map(|suspect| Suspect::new(suspect, fit)),
+                outcome,
                 visibility: Visibility {
-                    mode: if seen.plaintext { Mode::Plaintext } else { Mode::Decrypted },
-                    midstream: seen.request.midstream,
-                    one_sided: seen.request.one_sided,
-                    gaps: seen.request.gaps,
+                    mode: told.mode,
+                    midstream: request.midstream,
+                    one_sided: request.one_sided,
+                    gaps: request.gaps,
                 },
                 frame: at.frame.number,
                 capture: sensor.capture(at.frame).map(|name| fit.text(name)),

@@ -13,9 +13,11 @@ use crate::flow::FlowId;
 use crate::identity::user_agent::Kind;
 use crate::identity::{AddressChange, AddressSource, AgentChange, ClientIdentity, Comparison, IdentityDiff, UserAgent};
 use crate::proto::HttpVersion;
-use crate::session::{BindingView, Observation, SessionView, Trigger};
+use crate::session::{BindingView, Evidence, Observation, PathObservation, SessionView, Trigger};
 use crate::token::sighting::HttpView;
-use crate::token::{Carrier, Outcome, RequestId, RequestView, SeenToken, TokenClass, Transaction, TransactionToken};
+use crate::token::{
+    Carrier, Outcome, PathKind, RequestId, RequestView, SeenToken, TokenClass, Transaction, TransactionToken,
+};
 
 /// 2026-11-22T10:42:07.311Z plus some seconds.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -30,15 +32,17 @@ pub(crate) fn sensor() -> Sensor {
 /// A detector with this id.
 pub(crate) fn detector(id: &str) -> &'static DetectorInfo {
     const fn info(id: &'static str, name: &'static str) -> DetectorInfo {
-        DetectorInfo { id, name, title: "A token is used by someone else" }
+        DetectorInfo::new(id, name, "A token is used by someone else")
     }
-    static KNOWN: [DetectorInfo; 6] = [
+    static KNOWN: [DetectorInfo; 8] = [
         info("TT-1001", "token.new_ip"),
         info("TT-1002", "token.new_user_agent"),
         info("TT-1003", "token.new_client"),
         info("TT-1004", "token.interleaved"),
         info("TT-1008", "token.fingerprint_shift"),
         info("TT-2001", "token.plaintext"),
+        info("TT-4001", "tcp.overlap_conflict"),
+        info("TT-4011", "http.ambiguous"),
     ];
     KNOWN.iter().find(|known| known.id == id).expect("a detector that tests know")
 }
@@ -144,7 +148,8 @@ pub(crate) fn stolen_session() -> Observation {
             sightings: 24,
             actors: 2,
             adopted: false,
-            ended: false,
+            ended: None,
+            crowd: Box::default(),
         },
         subject: binding(2, client("203.0.113.9", curl()), 0, 1),
         prior: Some(binding(1, client("198.51.100.7", firefox()), -600, 23)),
@@ -154,6 +159,11 @@ pub(crate) fn stolen_session() -> Observation {
         )),
         prior_live: true,
         interleaved: None,
+        renewed: false,
+        login: false,
+        fan_in: None,
+        guesses: None,
+        path_attack: false,
         now: at(0),
     }
 }
@@ -170,7 +180,7 @@ pub(crate) fn finding(id: &str, severity: Severity, observation: Observation) ->
             .map(|(name, points)| Signal { name, points })
             .into(),
         totals: None,
-        observation: Arc::new(observation),
+        evidence: Evidence::Use(Arc::new(observation)),
     }
 }
 
@@ -183,6 +193,36 @@ pub(crate) fn exposure(requests: u64) -> Finding {
         signals: Vec::new(),
         totals: Some(ExposureTotals { tokens: 1, clients: 2, requests }),
         ..finding("TT-2001", Severity::Medium, observation)
+    }
+}
+
+/// Something odd on the path of that request, with its token when `carried`.
+pub(crate) fn odd_path(id: &str, kind: PathKind, carried: bool) -> Finding {
+    let (stolen, request) = (stolen_session(), Arc::new(request()));
+    let subject = Subject::Path(Some((request.tenant, request.source.ip, request.destination.ip)));
+    let token = carried.then_some((stolen.token, Some(stolen.session)));
+    let at = Stamp { ts: at(1), frame: FrameId { capture: 0, number: 10_140 } };
+    let seen = PathObservation { kind, from_client: true, request, at, token };
+    Finding {
+        subject,
+        severity: Severity::High,
+        score: 75,
+        signals: Vec::new(),
+        evidence: Evidence::Path(Arc::new(seen)),
+        ..finding(id, Severity::High, stolen_session())
+    }
+}
+
+/// The use of a token that a finding or alert of these tests rests on.
+pub(crate) fn seen(evidence: &Evidence) -> &Arc<Observation> {
+    evidence.token_use().expect("the use of a token")
+}
+
+/// The same, to be changed.
+pub(crate) fn seen_mut(finding: &mut Finding) -> &mut Observation {
+    match &mut finding.evidence {
+        Evidence::Use(seen) => Arc::make_mut(seen),
+        Evidence::Path(_) => panic!("the use of a token"),
     }
 }
 

@@ -10,8 +10,8 @@ use super::alert::{Alert, Status};
 use super::fit::Fit;
 use super::{Sensor, words};
 use crate::detect::Severity;
-use crate::session::{BindingView, Observation};
-use crate::token::Outcome;
+use crate::session::{BindingView, Evidence, Observation, SessionView};
+use crate::token::{Outcome, RequestView, SeenToken};
 
 /// Whether the text may colour itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,11 +33,19 @@ const SIDE: usize = 41;
 #[must_use]
 pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
     let mut page = Page { text: String::new(), color };
-    let seen = &*alert.observation;
     page.headline(alert, sensor);
     page.paragraph("", &alert.message);
-    page.sides(seen);
-    page.paragraph("request", &request(seen));
+    match &alert.evidence {
+        Evidence::Use(seen) => {
+            page.sides(seen);
+            page.paragraph("request", &request(&seen.request, &answer(seen)));
+        }
+        Evidence::Path(seen) => {
+            page.paragraph("client", &words::address(seen.request.client.address));
+            page.paragraph("server", &seen.request.destination.to_string());
+            page.paragraph("request", &request(&seen.request, ""));
+        }
+    }
     page.paragraph("why", &alert.reason);
     for explanation in &alert.explained {
         page.paragraph("innocent", words::explanation(*explanation));
@@ -45,8 +53,15 @@ pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
     for (n, step) in alert.advice.iter().enumerate() {
         page.paragraph(if n == 0 { "what to do" } else { "" }, &format!("{}. {step}", n + 1));
     }
-    page.paragraph("token", &token(seen));
-    page.paragraph("seen", &visibility(seen));
+    let (of, way) = match &alert.evidence {
+        Evidence::Use(seen) => (token(&seen.token, Some(&seen.session)), way(seen.plaintext)),
+        Evidence::Path(seen) => {
+            let carried = seen.token.as_ref().map(|(carried, session)| token(carried, session.as_ref()));
+            (carried.unwrap_or_else(|| "none known".into()), "on the way")
+        }
+    };
+    page.paragraph("token", &of);
+    page.paragraph("seen", &visibility(alert.evidence.request(), way));
     page.paragraph(
         "alert",
         &format!("{} of incident {}, {}, count {}", alert.id, alert.incident, alert.status.as_str(), alert.count),
@@ -67,8 +82,8 @@ pub fn update(alert: &Alert, sensor: &Sensor, color: Color) -> String {
     page.text
 }
 
-fn request(seen: &Observation) -> String {
-    let request = &seen.request;
+/// What was asked for, with what became of it, and between whom.
+fn request(request: &RequestView, answer: &str) -> String {
     let asked = request.http.as_ref().map_or_else(
         || String::from("not seen"),
         |http| {
@@ -76,17 +91,21 @@ fn request(seen: &Observation) -> String {
             format!("{} {}{}{query}", http.method, http.host, http.path)
         },
     );
+    format!("{asked}{answer}; {} to {}", request.source, request.destination)
+}
+
+fn answer(seen: &Observation) -> String {
     let outcome = match seen.outcome {
         Outcome::Accepted => "accepted",
         Outcome::Rejected => "rejected",
         Outcome::Unknown => "outcome unknown",
     };
     let status = seen.status.map(|status| format!(" ({status})")).unwrap_or_default();
-    format!("{asked}, {outcome}{status}; {} to {}", request.source, request.destination)
+    format!(", {outcome}{status}")
 }
 
-fn token(seen: &Observation) -> String {
-    let (token, session) = (&seen.token, &seen.session);
+fn token(token: &SeenToken, session: Option<&SessionView>) -> String {
+    let Some(session) = session else { return format!("{} (rule {}), not followed", token.token, token.id) };
     let issued = session.issued.map_or_else(|| String::from("issue not seen"), |at| format!("issued {at}"));
     format!(
         "{} (rule {}), {issued}, {} by {}",
@@ -97,9 +116,12 @@ fn token(seen: &Observation) -> String {
     )
 }
 
-fn visibility(seen: &Observation) -> String {
-    let request = &seen.request;
-    let mut said = String::from(if seen.plaintext { "in cleartext" } else { "decrypted" });
+const fn way(plaintext: bool) -> &'static str {
+    if plaintext { "in cleartext" } else { "decrypted" }
+}
+
+fn visibility(request: &RequestView, way: &str) -> String {
+    let mut said = String::from(way);
     if request.midstream {
         said.push_str(", connection joined after its beginning");
     }

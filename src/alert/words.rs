@@ -3,10 +3,13 @@
 use std::net::IpAddr;
 
 use super::alert::Explanation;
-use crate::detect::{ExposureTotals, Finding};
+use crate::detect::{ExposureTotals, Finding, Subject};
+use crate::flow::AnomalyKind;
 use crate::identity::user_agent::Kind;
 use crate::identity::{AddressReason, AgentReason, ClientIdentity};
-use crate::token::{SeenToken, TokenClass};
+use crate::proto::Ambiguity;
+use crate::session::{Evidence, PathObservation};
+use crate::token::{PathKind, SeenToken, TokenClass};
 
 /// What a signal means. One that has no words here speaks with its own name.
 #[must_use]
@@ -43,6 +46,7 @@ pub const fn explanation(explanation: Explanation) -> &'static str {
         Explanation::Address(AddressReason::DualStack) => "IPv4 and IPv6 of one device",
         Explanation::Address(AddressReason::Nat) => "inside and outside of one address translation",
         Explanation::Address(AddressReason::EgressGroup) => "exits of one network",
+        Explanation::Address(AddressReason::SameMac) => "another address of the same device, by its MAC address",
         Explanation::Agent(AgentReason::Upgrade) => "the browser was updated",
     }
 }
@@ -77,11 +81,40 @@ pub fn address(address: Option<IpAddr>) -> String {
 /// What happened, in one sentence.
 #[must_use]
 pub fn message(finding: &Finding) -> String {
-    let seen = &finding.observation;
+    let seen = match &finding.evidence {
+        Evidence::Use(seen) => seen,
+        Evidence::Path(seen) => return path(seen, &finding.subject),
+    };
     let token = token(&seen.token);
     let suspect = &seen.subject.client;
     match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
         ("token.plaintext", _) => format!("{token} travels in cleartext"),
+        ("token.fan_out", _) => {
+            format!(
+                "{token}, used by {}, lately by {}",
+                counted(seen.session.actors.into(), "client"),
+                with_program(suspect)
+            )
+        }
+        ("client.fan_in", _) => {
+            let tokens = seen.fan_in.map_or(0, |fan| fan.tokens);
+            format!("{} uses {} of others, lately {token}", with_program(suspect), counted(tokens.into(), "token"))
+        }
+        ("token.mac_conflict", Some(prior)) => {
+            format!("{token}, used by the devices {} and {}", device(prior), device(suspect))
+        }
+        ("token.after_logout", _) => format!("{token}, ended by a logout, accepted from {}", address(suspect.address)),
+        ("token.enumeration", _) => {
+            let guesses = seen.guesses.map_or(0, |guesses| guesses.values);
+            let name = &seen.token.name;
+            format!(
+                "{} tries values of {name} that nobody was issued: at least {guesses} in a minute",
+                address(suspect.address)
+            )
+        }
+        (_, Some(_)) if matches!(finding.subject, Subject::Session(_)) => {
+            format!("{token}, presented by many clients, lately by {}", with_program(suspect))
+        }
         ("token.interleaved", Some(prior)) => {
             format!("{token}, used in turns by {} and {}", address(prior.address), address(suspect.address))
         }
@@ -92,6 +125,45 @@ pub fn message(finding: &Finding) -> String {
         }
         (_, None) => format!("{token}: {}", finding.detector.title),
     }
+}
+
+/// What is odd between whom.
+fn path(seen: &PathObservation, subject: &Subject) -> String {
+    let client = address(seen.request.client.address);
+    let server = seen.request.destination;
+    let ends =
+        if seen.from_client { format!("from {client} to {server}") } else { format!("from {server} to {client}") };
+    let many = if *subject == Subject::Path(None) { "on many paths, lately " } else { "" };
+    let carried =
+        seen.token.as_ref().map(|(carried, _)| format!("; the request carries {}", token(carried))).unwrap_or_default();
+    format!("{}, {many}{ends}{carried}", anomaly(seen.kind))
+}
+
+/// What is odd about a path.
+#[must_use]
+pub const fn anomaly(kind: PathKind) -> &'static str {
+    match kind {
+        PathKind::Tcp(AnomalyKind::OverlapConflict) => "the same range of the connection sent twice with other bytes",
+        PathKind::Tcp(AnomalyKind::SynAckConflict) => "two answers to one attempt to connect",
+        PathKind::Tcp(AnomalyKind::RstInjected) => "a reset after which the same side went on",
+        PathKind::Tcp(AnomalyKind::UrgentInside) => "urgent bytes inside the connection",
+        PathKind::Tcp(AnomalyKind::DesyncStorm) => "acknowledgements that answer one another without end",
+        PathKind::Ambiguous(Ambiguity::LengthAndEncoding) => "Content-Length and Transfer-Encoding in one message",
+        PathKind::Ambiguous(Ambiguity::DifferingLengths) => "differing or odd Content-Lengths in one message",
+        PathKind::Ambiguous(Ambiguity::ObfuscatedEncoding) => "a Transfer-Encoding that not all take for chunked",
+        PathKind::Ambiguous(Ambiguity::SpaceBeforeColon) => "white space before the colon of a header field",
+        PathKind::Ambiguous(Ambiguity::BareLineEnd) => "line ends that not all take for one",
+        PathKind::Ambiguous(Ambiguity::UrgentByte) => "an urgent byte inside a head",
+        PathKind::Ambiguous(Ambiguity::ForwardedHeaders) => "forwarded headers that name different clients",
+        PathKind::Tcp(AnomalyKind::FragmentConflict) | PathKind::FragmentConflict => {
+            "overlapping fragments with other bytes"
+        }
+    }
+}
+
+fn device(client: &ClientIdentity) -> String {
+    let mac = client.mac.map_or_else(|| "with an unknown MAC address".into(), |mac| mac.to_string());
+    format!("{mac} at {}", address(client.address))
 }
 
 fn by_address(client: &ClientIdentity) -> String {

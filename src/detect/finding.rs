@@ -1,15 +1,17 @@
 //! What a detector claims, how sure it is, and what it rests on.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::score::Score;
+use super::score::{Score, points_of};
 use super::settings::DetectorSettings;
 use crate::base::ids::{Digest16, TokenRef};
+use crate::base::net::Tenant;
 use crate::base::time::Timestamp;
-use crate::session::Observation;
+use crate::session::{Evidence, Observation, PathObservation};
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +110,22 @@ pub struct DetectorInfo {
     pub name: &'static str,
     /// One line for people: what it noticed.
     pub title: &'static str,
+    /// Numbers that it compares with, by the names that rules give them, with their defaults.
+    pub thresholds: &'static [(&'static str, u32)],
+}
+
+impl DetectorInfo {
+    /// A detector without thresholds.
+    #[must_use]
+    pub const fn new(id: &'static str, name: &'static str, title: &'static str) -> Self {
+        Self { id, name, title, thresholds: &[] }
+    }
+
+    /// The same with thresholds.
+    #[must_use]
+    pub const fn with(self, thresholds: &'static [(&'static str, u32)]) -> Self {
+        Self { thresholds, ..self }
+    }
 }
 
 impl Subject {
@@ -128,6 +146,12 @@ pub enum Subject {
         /// The suspect ([`crate::session::BindingView::id`]).
         suspect: Digest16,
     },
+    /// All suspects of one session together.
+    Session(TokenRef),
+    /// One client across sessions, by a keyed digest of what it is known by.
+    Client(Digest16),
+    /// The path between a client and a server; `None` stands for all paths beyond those told apart.
+    Path(Option<(Tenant, IpAddr, IpAddr)>),
     /// A flaw of a service, told once a day of capture time.
     Exposure {
         /// Service.
@@ -168,7 +192,7 @@ pub struct Finding {
     /// Totals, for exposures: the finding replaces the earlier one of the same subject.
     pub totals: Option<ExposureTotals>,
     /// What was seen.
-    pub observation: Arc<Observation>,
+    pub evidence: Evidence,
 }
 
 impl Finding {
@@ -188,15 +212,32 @@ impl Finding {
             score: score.points,
             signals: score.signals,
             totals: None,
-            observation: Arc::clone(observation),
+            evidence: Evidence::Use(Arc::clone(observation)),
         }
+    }
+
+    /// A claim about `subject` whose severity is not scored.
+    #[must_use]
+    pub fn of(
+        detector: &'static DetectorInfo,
+        settings: &DetectorSettings,
+        subject: Subject,
+        severity: Severity,
+        evidence: Evidence,
+    ) -> Self {
+        let tags = Arc::clone(&settings.tags);
+        let score = points_of(severity);
+        Self { detector, tags, subject, severity, score, signals: Vec::new(), totals: None, evidence }
     }
 }
 
 /// A pure function with memory from observations to findings.
 pub trait Detector: Send {
-    /// Judges one observation.
-    fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>);
+    /// Judges one use of a token.
+    fn observe(&mut self, _observation: &Arc<Observation>, _findings: &mut Vec<Finding>) {}
+
+    /// Judges odd behaviour on a path.
+    fn path(&mut self, _observation: &Arc<PathObservation>, _findings: &mut Vec<Finding>) {}
 
     /// Time has passed (`now` is the highest capture time seen): whatever was waiting is told.
     fn on_time(&mut self, _now: Timestamp, _findings: &mut Vec<Finding>) {}

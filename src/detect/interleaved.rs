@@ -13,7 +13,7 @@ use crate::session::{Observation, Trigger};
 
 /// TT-1004.
 pub const INTERLEAVED: DetectorInfo =
-    DetectorInfo { id: "TT-1004", name: "token.interleaved", title: "Two clients take turns on one token" };
+    DetectorInfo::new("TT-1004", "token.interleaved", "Two clients take turns on one token");
 
 /// The detector.
 #[derive(Debug)]

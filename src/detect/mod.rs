@@ -3,31 +3,46 @@
 //! A detector is a pure function with memory, one file a family. A new one is its file, its entry
 //! in [`CATALOGUE`] and a line in [`Detectors::new`], and its rule in `rules/detectors.yaml`.
 
+pub mod after_logout;
+pub mod enumeration;
+pub mod fan_in;
+pub mod fan_out;
 pub mod finding;
 pub mod interleaved;
+pub mod mac_conflict;
 pub mod new_client;
+pub mod path;
 pub mod plaintext;
 pub mod score;
 pub mod settings;
 pub mod tool_replay;
 
-use std::sync::Arc;
-
 pub use finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Signal, Subject};
 pub use score::Score;
-pub use settings::{Classes, DetectorSettings, Settings, SeverityRule, SignalName, Weights};
+pub use settings::{Classes, DetectorSettings, Settings, SeverityRule, SignalName, Thresholds, Weights};
 
 use crate::base::time::Timestamp;
-use crate::session::Observation;
+use crate::session::Evidence;
 
 /// Every detector there is, in the order of the ids.
-pub const CATALOGUE: [&DetectorInfo; 6] = [
+pub const CATALOGUE: [&DetectorInfo; 17] = [
     &new_client::NEW_IP,
     &new_client::NEW_USER_AGENT,
     &new_client::NEW_CLIENT,
     &interleaved::INTERLEAVED,
+    &fan_out::FAN_OUT,
+    &fan_in::FAN_IN,
     &tool_replay::TOOL_REPLAY,
+    &mac_conflict::MAC_CONFLICT,
     &plaintext::PLAINTEXT,
+    &after_logout::AFTER_LOGOUT,
+    &enumeration::ENUMERATION,
+    &path::OVERLAP_CONFLICT,
+    &path::SYNACK_CONFLICT,
+    &path::RST_INJECTED,
+    &path::DESYNC_STORM,
+    &path::AMBIGUOUS,
+    &path::FRAGMENT_CONFLICT,
 ];
 
 /// The detectors that the rules enable.
@@ -43,16 +58,30 @@ impl Detectors {
         let all = [
             boxed(new_client::NewClient::new(settings)),
             boxed(interleaved::Interleaved::new(settings)),
+            boxed(fan_out::FanOut::new(settings)),
+            boxed(fan_in::ClientFanIn::new(settings)),
             boxed(tool_replay::ToolReplay::new(settings)),
+            boxed(mac_conflict::MacConflict::new(settings)),
             boxed(plaintext::Plaintext::new(settings, seed)),
+            boxed(after_logout::AfterLogout::new(settings)),
+            boxed(enumeration::Enumeration::new(settings)),
+            boxed(path::Path::new(&path::OVERLAP_CONFLICT, settings, seed)),
+            boxed(path::Path::new(&path::SYNACK_CONFLICT, settings, seed)),
+            boxed(path::Path::new(&path::RST_INJECTED, settings, seed)),
+            boxed(path::Path::new(&path::DESYNC_STORM, settings, seed)),
+            boxed(path::Path::new(&path::AMBIGUOUS, settings, seed)),
+            boxed(path::Path::new(&path::FRAGMENT_CONFLICT, settings, seed)),
         ];
         Self(all.into_iter().flatten().collect())
     }
 
-    /// Lets each detector judge one observation.
-    pub fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
+    /// Lets each detector judge what was seen.
+    pub fn judge(&mut self, evidence: &Evidence, findings: &mut Vec<Finding>) {
         for detector in &mut self.0 {
-            detector.observe(observation, findings);
+            match evidence {
+                Evidence::Use(observation) => detector.observe(observation, findings),
+                Evidence::Path(observation) => detector.path(observation, findings),
+            }
         }
     }
 

@@ -19,19 +19,19 @@ use crate::token::Outcome;
 
 /// TT-1001.
 pub const NEW_IP: DetectorInfo =
-    DetectorInfo { id: "TT-1001", name: "token.new_ip", title: "A known token was presented from another address" };
+    DetectorInfo::new("TT-1001", "token.new_ip", "A known token was presented from another address");
 /// TT-1002.
-pub const NEW_USER_AGENT: DetectorInfo = DetectorInfo {
-    id: "TT-1002",
-    name: "token.new_user_agent",
-    title: "A known token was presented by another user agent at the same address",
-};
+pub const NEW_USER_AGENT: DetectorInfo = DetectorInfo::new(
+    "TT-1002",
+    "token.new_user_agent",
+    "A known token was presented by another user agent at the same address",
+);
 /// TT-1003.
-pub const NEW_CLIENT: DetectorInfo = DetectorInfo {
-    id: "TT-1003",
-    name: "token.new_client",
-    title: "A known token was presented by another client: other address, other software",
-};
+pub const NEW_CLIENT: DetectorInfo = DetectorInfo::new(
+    "TT-1003",
+    "token.new_client",
+    "A known token was presented by another client: other address, other software",
+);
 
 /// The three detectors, of which at most one speaks for a suspect.
 #[derive(Debug)]

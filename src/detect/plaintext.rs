@@ -18,12 +18,11 @@ use super::score::points_of;
 use super::settings::{DetectorSettings, Settings, SeverityRule};
 use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
-use crate::session::{Observation, Trigger};
+use crate::session::{Evidence, Observation, Trigger};
 use crate::token::RequestId;
 
 /// TT-2001.
-pub const PLAINTEXT: DetectorInfo =
-    DetectorInfo { id: "TT-2001", name: "token.plaintext", title: "Tokens travel in cleartext" };
+pub const PLAINTEXT: DetectorInfo = DetectorInfo::new("TT-2001", "token.plaintext", "Tokens travel in cleartext");
 
 /// Services told apart a day and token id; the others are told as one, [`OTHERS`]: anyone can make up Hosts.
 const SERVICES: usize = 128;
@@ -104,7 +103,7 @@ impl Plaintext {
                 clients: exposure.clients.len() as u64,
                 requests: exposure.requests,
             }),
-            observation: Arc::clone(&exposure.first),
+            evidence: Evidence::Use(Arc::clone(&exposure.first)),
         }
     }
 

@@ -79,7 +79,8 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
     }
     if let Comparison::Different(agent) = diff.user_agent {
         // At one address another user agent is often another program of the same person.
-        let share = if diff.address.is_different() { 1 } else { 2 };
+        let other_device = diff.tcp_stack.is_different() || diff.mac.is_different();
+        let share = if diff.address.is_different() || other_device { 1 } else { 2 };
         for (differs, name) in [
             (agent.os, SignalName::UaOs),
             (agent.family, SignalName::UaFamily),
@@ -97,8 +98,19 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
     if observation.prior_live {
         add(SignalName::PriorLive, weights.of(SignalName::PriorLive));
     }
+    for (holds, name) in [
+        (diff.mac.is_different(), SignalName::Mac),
+        (observation.fan_in.is_some(), SignalName::FanIn),
+        (observation.path_attack && diff.is_distinct(), SignalName::PathAttack),
+    ] {
+        if holds {
+            add(name, weights.of(name));
+        }
+    }
     let mut points = signals.iter().fold(0u8, |sum, s| sum.saturating_add(s.points)).min(100);
-    if diff.address.is_different() && !diff.user_agent.is_different() {
+    // What only the network tells is a move, unless something else speaks against the suspect.
+    let else_innocent = observation.fan_in.is_none() && !observation.path_attack;
+    if diff.address.is_different() && !diff.differs_beside_address() && else_innocent {
         let cap = if observation.interleaved.is_some() { INTERLEAVED_ADDRESS } else { ONE_WAY_ADDRESS };
         points = points.min(cap);
     }
@@ -118,6 +130,16 @@ pub fn by_outcome(severity: Severity, outcome: Outcome) -> Severity {
         Outcome::Accepted => severity,
         Outcome::Unknown => severity.lower(),
         Outcome::Rejected => severity.min(Severity::Low),
+    }
+}
+
+/// The severity of a detector that does not score: as the rules fix it, by what became of the
+/// suspect's requests. Rules that ask for a score get medium.
+#[must_use]
+pub fn severity_of(rule: SeverityRule, outcome: Outcome) -> Severity {
+    match rule {
+        SeverityRule::Fixed(severity) => by_outcome(severity, outcome),
+        SeverityRule::Score => by_outcome(Severity::Medium, outcome),
     }
 }
 

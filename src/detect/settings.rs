@@ -23,11 +23,17 @@ pub enum SignalName {
     Interleaved,
     /// The owner was seen shortly before and again after.
     PriorLive,
+    /// Two MAC addresses on one segment.
+    Mac,
+    /// The suspect presents the tokens of others too.
+    FanIn,
+    /// The victim's path was attacked lately.
+    PathAttack,
 }
 
 impl SignalName {
     /// All of them, in the order in which alerts list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Network,
         Self::Address,
         Self::UaOs,
@@ -36,6 +42,9 @@ impl SignalName {
         Self::UaDowngrade,
         Self::Interleaved,
         Self::PriorLive,
+        Self::Mac,
+        Self::FanIn,
+        Self::PathAttack,
     ];
 
     /// The name in rules and alerts.
@@ -50,6 +59,9 @@ impl SignalName {
             Self::UaDowngrade => "ua_downgrade",
             Self::Interleaved => "interleaved",
             Self::PriorLive => "prior_live",
+            Self::Mac => "mac",
+            Self::FanIn => "fan_in",
+            Self::PathAttack => "path_attack",
         }
     }
 }
@@ -121,6 +133,30 @@ pub struct DetectorSettings {
     pub graver_classes: Classes,
     /// MITRE ATT&CK techniques and subtechniques for its alerts.
     pub tags: std::sync::Arc<[Box<str>]>,
+    /// Numbers that the detector compares with, where the rules give others than its own.
+    pub thresholds: Thresholds,
+}
+
+/// Thresholds of one detector by their names, at most a few.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Thresholds(Vec<(&'static str, u32)>);
+
+impl Thresholds {
+    /// The threshold of this name: as the rules say, else as the detector knows it; 0 for a name that
+    /// it does not know.
+    #[must_use]
+    pub fn of(&self, detector: &super::DetectorInfo, name: &str) -> u32 {
+        let given = self.0.iter().chain(detector.thresholds).find(|(known, _)| *known == name);
+        given.map_or(0, |(_, value)| *value)
+    }
+
+    /// Sets the threshold of a name that the detector knows; false for another name.
+    pub fn set(&mut self, detector: &super::DetectorInfo, name: &str, value: u32) -> bool {
+        let Some((known, _)) = detector.thresholds.iter().find(|(known, _)| *known == name) else { return false };
+        self.0.retain(|(set, _)| set != known);
+        self.0.push((known, value));
+        true
+    }
 }
 
 /// What the rules say of all detectors.

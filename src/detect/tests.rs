@@ -1,8 +1,13 @@
 //! Sightings in, findings out.
 
+mod crowds;
+mod ends;
+mod paths;
+
 use std::sync::Arc;
 
 use super::*;
+use crate::session::Observation;
 use crate::session::testing::{World, browser, client, curl, strong, with_mac};
 use crate::token::{Outcome, SeenToken, TokenClass};
 
@@ -18,6 +23,9 @@ fn settings() -> Settings {
                 (SignalName::UaDowngrade, 15),
                 (SignalName::Interleaved, 40),
                 (SignalName::PriorLive, 10),
+                (SignalName::Mac, 35),
+                (SignalName::FanIn, 40),
+                (SignalName::PathAttack, 20),
             ])
             .fold(Weights::default(), |mut weights, (name, points)| {
                 weights.set(name, points);
@@ -29,11 +37,16 @@ fn settings() -> Settings {
         severity: SeverityRule::Score,
         graver_classes: Classes::default(),
         tags: Arc::from([]),
+        thresholds: Thresholds::default(),
     };
+    let fixed = |severity| DetectorSettings { severity: SeverityRule::Fixed(severity), ..scored.clone() };
     let detectors = CATALOGUE
         .iter()
         .map(|info| match info.id {
-            "TT-1004" => DetectorSettings { severity: SeverityRule::Fixed(Severity::Critical), ..scored.clone() },
+            "TT-1004" => fixed(Severity::Critical),
+            "TT-1005" | "TT-1006" | "TT-1011" | "TT-4001" | "TT-4004" => fixed(Severity::High),
+            "TT-3006" => fixed(Severity::Low),
+            id if id.starts_with("TT-3") || id.starts_with("TT-4") => fixed(Severity::Medium),
             "TT-2001" => DetectorSettings {
                 severity: SeverityRule::Fixed(Severity::Medium),
                 classes: owned.with(Api).with(Basic),
@@ -65,10 +78,15 @@ impl Judge {
     fn judged(&mut self, seen: &[Arc<Observation>]) -> Vec<Finding> {
         let mut findings = Vec::new();
         for observation in seen {
-            self.detectors.observe(observation, &mut findings);
+            self.detectors.judge(&Evidence::Use(Arc::clone(observation)), &mut findings);
         }
         findings
     }
+}
+
+/// The severities of what one detector found.
+fn found_by(detector: &DetectorInfo, findings: &[Finding]) -> Vec<Severity> {
+    findings.iter().filter(|f| f.detector == detector).map(|f| f.severity).collect()
 }
 
 /// (name, severity, score) of what was found beside exposure.

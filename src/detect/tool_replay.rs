@@ -14,7 +14,7 @@ use crate::session::{Observation, Trigger};
 
 /// TT-1007.
 pub const TOOL_REPLAY: DetectorInfo =
-    DetectorInfo { id: "TT-1007", name: "token.tool_replay", title: "A browser's token was presented by a tool" };
+    DetectorInfo::new("TT-1007", "token.tool_replay", "A browser's token was presented by a tool");
 
 /// The detector.
 #[derive(Debug)]

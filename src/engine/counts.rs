@@ -132,9 +132,13 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         ("aliases", sessions.alias_limit_hits),
         ("suspects", sessions.suspect_limit_hits),
         ("once", sessions.once_limit_hits),
-        ("exposures", pipeline.stage().exposure_limit_hits()),
+        ("guessers", sessions.guesser_limit_hits),
+        ("presenters", sessions.presenter_limit_hits),
+        ("attacked", sessions.attacked_limit_hits),
+        ("exposures", pipeline.stage().detector_limit_hits()),
         ("neighbours", sessions.neighbour_limit_hits),
         ("dedup", pipeline.stage().desk().dedup_limit_hits),
+        ("session_alerts", pipeline.stage().desk().session_limit_hits),
         ("sessions", sessions.evicted_memory),
     ]
 }

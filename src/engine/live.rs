@@ -112,7 +112,7 @@ struct Timed<'a, 'b> {
 
 impl Audience for Timed<'_, '_> {
     fn alert(&mut self, alert: &Alert) {
-        self.decided.push(alert.observation.now);
+        self.decided.push(alert.evidence.now());
         self.tellers.alert(alert);
     }
 

@@ -1,12 +1,11 @@
 //! Who judges? The session stage: sightings in, alerts out, in frame order.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 
 use crate::alert::{Alert, AlertDesk, DeskCounters};
 use crate::base::time::Timestamp;
 use crate::detect::{Detectors, Finding, Severity};
-use crate::session::{Observation, SessionCounters, SessionTable, Sighting};
+use crate::session::{Evidence, SessionCounters, SessionTable, Sighting};
 
 /// Sessions, detectors and the alert desk, one after the other.
 #[derive(Debug)]
@@ -14,7 +13,7 @@ pub struct Stage {
     table: SessionTable,
     detectors: Detectors,
     desk: AlertDesk,
-    observations: Vec<Arc<Observation>>,
+    evidence: Vec<Evidence>,
     findings: Vec<Finding>,
     now: Timestamp,
     counters: StageCounters,
@@ -35,7 +34,7 @@ impl Stage {
             table,
             detectors,
             desk,
-            observations: Vec::new(),
+            evidence: Vec::new(),
             findings: Vec::new(),
             now: Timestamp::MIN,
             counters: StageCounters::default(),
@@ -47,8 +46,8 @@ impl Stage {
     pub fn apply(&mut self, sighting: Sighting, now: Timestamp, alerts: &mut Vec<Alert>) {
         self.now = now;
         self.guarded(alerts, |stage| {
-            stage.table.on_time(stage.now, &mut stage.observations);
-            stage.table.apply(sighting, &mut stage.observations);
+            stage.table.on_time(stage.now, &mut stage.evidence);
+            stage.table.apply(sighting, &mut stage.evidence);
         });
     }
 
@@ -56,14 +55,14 @@ impl Stage {
     pub fn on_time(&mut self, now: Timestamp, alerts: &mut Vec<Alert>) {
         self.now = now;
         self.guarded(alerts, |stage| {
-            stage.table.on_time(stage.now, &mut stage.observations);
+            stage.table.on_time(stage.now, &mut stage.evidence);
             stage.detectors.on_time(stage.now, &mut stage.findings);
         });
     }
 
     /// The end of the history: everything that waited is told, with final counts.
     pub fn finish(&mut self, alerts: &mut Vec<Alert>) {
-        self.guarded(alerts, |stage| stage.table.drain(&mut stage.observations));
+        self.guarded(alerts, |stage| stage.table.drain(&mut stage.evidence));
         self.guarded(alerts, |stage| stage.detectors.finish(&mut stage.findings));
         alerts.extend(self.desk.finish());
     }
@@ -71,8 +70,8 @@ impl Stage {
     /// Does one step and passes on what it found. A panic in it loses this step, not the run.
     fn guarded(&mut self, alerts: &mut Vec<Alert>, step: impl FnOnce(&mut Self)) {
         let mut judged = |stage: &mut Self| {
-            for observation in stage.observations.drain(..) {
-                stage.detectors.observe(&observation, &mut stage.findings);
+            for evidence in stage.evidence.drain(..) {
+                stage.detectors.judge(&evidence, &mut stage.findings);
             }
             for finding in stage.findings.drain(..) {
                 alerts.extend(stage.desk.absorb(finding, stage.now));
@@ -84,7 +83,7 @@ impl Stage {
         });
         if panic::catch_unwind(whole).is_err() {
             self.counters.panics += 1;
-            self.observations.clear();
+            self.evidence.clear();
             self.findings.clear();
         }
     }
@@ -103,7 +102,7 @@ impl Stage {
 
     /// Times that the bounds of the detectors' memory were reached.
     #[must_use]
-    pub fn exposure_limit_hits(&self) -> u64 {
+    pub fn detector_limit_hits(&self) -> u64 {
         self.detectors.limit_hits()
     }
 

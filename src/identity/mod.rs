@@ -162,6 +162,8 @@ pub enum AddressReason {
     Nat,
     /// Both are exits of one configured group.
     EgressGroup,
+    /// One MAC address, by an ARP, neighbour discovery or DHCP binding of the segment.
+    SameMac,
 }
 
 /// In what a different user agent differs.
@@ -226,9 +228,19 @@ impl IdentityDiff {
         }
     }
 
-    /// Whether the two are distinct actors: any facet is different.
+    /// Whether the two are distinct actors: any facet is different. Header order and language say
+    /// nothing alone.
     #[must_use]
     pub const fn is_distinct(&self) -> bool {
-        self.address.is_different() || self.user_agent.is_different()
+        self.address.is_different() || self.differs_beside_address()
+    }
+
+    /// Whether they are distinct by more than their addresses.
+    #[must_use]
+    pub const fn differs_beside_address(&self) -> bool {
+        self.user_agent.is_different()
+            || self.tls.is_different()
+            || self.tcp_stack.is_different()
+            || self.mac.is_different()
     }
 }

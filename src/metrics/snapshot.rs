@@ -119,9 +119,13 @@ const LIMITS: &[&str] = &[
     "aliases",
     "suspects",
     "once",
+    "guessers",
+    "presenters",
+    "attacked",
     "exposures",
     "neighbours",
     "dedup",
+    "session_alerts",
     "sessions",
 ];
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::error::{RuleError, nearest};
 use super::file::{AgentEntry, DetectorEntry, Document, LoginEntry, PlaceEntry, TokenEntry};
 use super::{Entry, RuleSet};
-use crate::detect::{CATALOGUE, DetectorSettings, Settings, SignalName, Weights};
+use crate::detect::{CATALOGUE, Classes, DetectorInfo, DetectorSettings, Settings, SignalName, Thresholds, Weights};
 use crate::identity::user_agent::{AgentRule, AgentRules};
 use crate::token::login::{LoginRule, LoginRules};
 use crate::token::names::{Hosts, Place, TokenNames, TokenRule};
@@ -89,10 +89,11 @@ impl Compiler {
     pub(super) fn finish(self) -> RuleSet {
         let off = DetectorSettings {
             enabled: false,
-            classes: crate::detect::Classes::default(),
+            classes: Classes::default(),
             severity: crate::detect::SeverityRule::Score,
-            graver_classes: crate::detect::Classes::default(),
+            graver_classes: Classes::default(),
             tags: std::sync::Arc::from([]),
+            thresholds: Thresholds::default(),
         };
         let mut detectors = vec![off; CATALOGUE.len()];
         for (position, settings) in self.detectors {
@@ -102,7 +103,7 @@ impl Compiler {
         }
         RuleSet {
             tokens: TokenNames::new(self.tokens),
-            logins: LoginRules(self.logins),
+            logins: LoginRules::new(self.logins),
             agents: AgentRules::new(self.agents),
             detectors: Settings { detectors, weights: self.weights },
             entries: self.entries,
@@ -203,6 +204,11 @@ fn agent(entry: AgentEntry) -> AgentRule {
     }
 }
 
+/// Attacks on the path need no token, so their rules name no class.
+fn of_the_path(info: &DetectorInfo) -> Option<Classes> {
+    info.id.starts_with("TT-4").then(Classes::default)
+}
+
 /// The detector's place in the catalogue, and its settings; `known` gives those of an earlier entry.
 fn detector<'k>(
     entry: DetectorEntry,
@@ -221,12 +227,19 @@ fn detector<'k>(
     let severity = entry.severity.map(Into::into);
     let graver_classes = entry.graver.map(|choice| choice.class.into_iter().collect());
     let tags = entry.tags.map(|tags| tags.into_iter().map(String::into_boxed_str).collect());
+    let mut thresholds = known.map(|k| k.thresholds.clone()).unwrap_or_default();
+    for (name, value) in &entry.thresholds {
+        if !thresholds.set(info, name, *value) {
+            return Err(unknown("threshold", name, info.thresholds.iter().map(|(name, _)| *name)));
+        }
+    }
     let settings = DetectorSettings {
         enabled: entry.enabled.or(known.map(|k| k.enabled)).unwrap_or(true),
-        classes: classes.or(known.map(|k| k.classes)).ok_or_else(|| missing("tokens"))?,
+        classes: classes.or(known.map(|k| k.classes)).or_else(|| of_the_path(info)).ok_or_else(|| missing("tokens"))?,
         severity: severity.or(known.map(|k| k.severity)).ok_or_else(|| missing("severity"))?,
         graver_classes: graver_classes.or(known.map(|k| k.graver_classes)).unwrap_or_default(),
         tags: tags.or(known.map(|k| k.tags.clone())).unwrap_or_default(),
+        thresholds,
     };
     Ok((position, settings))
 }

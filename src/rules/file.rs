@@ -162,6 +162,8 @@ pub(super) struct DetectorEntry {
     pub(super) graver: Option<ClassesEntry>,
     pub(super) severity: Option<SeverityEntry>,
     pub(super) tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) thresholds: std::collections::BTreeMap<String, u32>,
 }
 
 /// A choice of token classes.

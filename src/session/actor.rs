@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::neighbours::Neighbours;
 use crate::base::net::same_network;
 use crate::identity::{
-    AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, UserAgent,
+    AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, Likeness,
+    UserAgent,
 };
 
 /// Compares `now` with the actor `prior`. `upgrade_left`: the session's one browser update has not
@@ -19,7 +20,10 @@ pub fn compare(
 ) -> IdentityDiff {
     let address = compare_address(prior, now, neighbours);
     let explained = !address.is_different();
-    IdentityDiff::of(address, compare_agent(prior, now, explained, upgrade_left))
+    IdentityDiff {
+        mac: compare_mac(prior, now, neighbours),
+        ..IdentityDiff::of(address, compare_agent(prior, now, explained, upgrade_left))
+    }
 }
 
 fn compare_address(
@@ -45,7 +49,9 @@ fn compare_address(
     // Two devices on one segment, each with a MAC of its own: no reason can make them one client.
     let two_devices = devices.is_some_and(|(x, y)| x != y);
     let one_device = prior.direct && now.direct && devices.is_some_and(|(x, y)| x == y);
+    let one_mac = prior.mac.filter(|mac| now.mac == Some(*mac));
     match (a, b) {
+        _ if one_mac.is_some_and(|mac| !neighbours.is_alarmed(mac)) => Comparison::SameBecause(AddressReason::SameMac),
         (IpAddr::V6(_), IpAddr::V6(_)) if same_network(a, b) && !two_devices => {
             Comparison::SameBecause(AddressReason::SameIpv6Network)
         }
@@ -58,6 +64,14 @@ fn compare_address(
         }
         _ if same_network(a, b) => Comparison::Different(AddressChange::SameNetwork),
         _ => Comparison::Different(AddressChange::OtherNetwork),
+    }
+}
+
+/// MAC addresses say something only within one segment.
+fn compare_mac(prior: &ClientIdentity, now: &ClientIdentity, neighbours: &Neighbours) -> Likeness {
+    match (prior.mac, now.mac) {
+        (Some(a), Some(b)) if a != b && !neighbours.on_one_segment(a, b) => Likeness::Unknown,
+        (a, b) => Likeness::of(a, b),
     }
 }
 

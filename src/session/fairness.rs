@@ -10,9 +10,19 @@ use crate::base::ids::TokenRef;
 
 /// A source of sessions: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-struct Source(u128);
+pub struct Source(u128);
 
-fn source(address: Option<IpAddr>) -> Source {
+impl Source {
+    /// The source as bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+/// The source that an address belongs to.
+#[must_use]
+pub fn source(address: Option<IpAddr>) -> Source {
     Source(match address {
         None => 0,
         Some(IpAddr::V4(v4)) => 0xffff_0000_0000 | u128::from(v4.to_bits()),
@@ -58,6 +68,11 @@ impl Fairness {
         if let Some((oldest, _)) = queue.front() {
             self.weights.insert((queue.len(), std::cmp::Reverse(*oldest), source));
         }
+    }
+
+    /// The sessions that arrived last from where `address` belongs to, at most `most`, the latest first.
+    pub fn latest(&self, address: Option<IpAddr>, most: usize) -> impl Iterator<Item = &TokenRef> {
+        self.queues.get(&source(address)).into_iter().flatten().rev().take(most).map(|(_, session)| session)
     }
 
     /// Sessions in the order, the forgotten ones included.

@@ -10,7 +10,7 @@ use super::session::Session;
 use crate::base::ids::TokenRef;
 
 /// Bytes that a map entry costs besides the session itself.
-pub const ENTRY_BYTES: u64 = 48;
+pub const ENTRY_BYTES: u64 = 56;
 
 /// Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,7 +84,7 @@ impl Lineage {
     pub fn remove(&self, id: TokenRef) -> Option<Box<Session>> {
         let (_, entry) = self.entries.remove_if(&id, |_, entry| matches!(entry, Entry::Session(_)))?;
         let Entry::Session(session) = entry else { return None };
-        for alias in &session.aliases {
+        for alias in session.aliases() {
             self.unalias(*alias, id);
         }
         Some(session)

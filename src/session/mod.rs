@@ -5,12 +5,18 @@
 //! with an innocent explanation, or opens a new one: a suspect.
 
 pub mod actor;
+pub mod attacked;
+pub mod binding;
 pub mod fairness;
+mod fit;
+pub mod guessers;
+pub mod home;
 pub mod lineage;
 pub mod neighbours;
 pub mod observation;
 pub mod once;
 pub mod pending;
+pub mod presenters;
 #[allow(clippy::module_inception, reason = "the session itself, among what surrounds it")]
 pub mod session;
 pub mod sighting;
@@ -21,7 +27,9 @@ pub mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use observation::{BindingView, Interleaving, Observation, SessionView, Trigger};
+pub use observation::{
+    BindingView, Evidence, FanIn, Guesses, Interleaving, Member, Observation, PathObservation, SessionView, Trigger,
+};
 pub use sighting::Sighting;
 pub use table::{SessionCounters, SessionTable};
 
@@ -56,10 +64,23 @@ pub struct SessionConfig {
     pub live_window: Duration,
     /// Longest silence between two turns of an interleaving. Default 120 s.
     pub turn_gap: Duration,
-    /// MAC addresses remembered with the addresses behind them. Default 65,536.
+    /// MAC addresses remembered with the addresses behind them, and as many bindings. Default 65,536.
     pub neighbours: usize,
     /// Who stands between clients and servers. Default: nobody.
     pub topology: Arc<Topology>,
+    /// Clients remembered that try values nobody was issued. Default 4,096.
+    pub guessers: usize,
+    /// How long a tried value counts. Default 60 s.
+    pub guess_window: Duration,
+    /// Suspects remembered with the sessions of others that they used. Default 16,384.
+    pub presenters: usize,
+    /// The owner of a presented token is live when seen at most so long before, and again at most so
+    /// long after. Default 10 minutes.
+    pub fan_window: Duration,
+    /// An address that owns so many issued tokens is a proxy's, and presents nobody's. Default 5.
+    pub fan_own: usize,
+    /// Clients remembered whose path was attacked. Default 16,384.
+    pub attacked: usize,
 }
 
 impl Default for SessionConfig {
@@ -79,6 +100,12 @@ impl Default for SessionConfig {
             turn_gap: Duration::from_secs(120),
             neighbours: 65_536,
             topology: Arc::default(),
+            guessers: 4096,
+            guess_window: Duration::from_secs(60),
+            presenters: 16_384,
+            fan_window: Duration::from_secs(600),
+            fan_own: 5,
+            attacked: 16_384,
         }
     }
 }

@@ -1,37 +1,95 @@
-//! Is this MAC address one device, or a router with many behind it?
+//! Who is where on a segment? Which MAC addresses are single devices, where each IP address is
+//! said to be, and which of these claims are not to be believed.
+//!
+//! Anybody on a segment can say anything. A DHCP lease is believed; an ARP or neighbour claim that
+//! moves an address in use to another device without one raises an alarm for both, and nothing is
+//! explained by either for an hour.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::base::net::{MacAddr, same_network};
+use crate::base::net::{MacAddr, Tenant, same_network};
+use crate::base::time::Timestamp;
 use crate::identity::topology::Topology;
+use crate::packet::{ClaimKind, NeighbourClaim};
 
 /// A MAC with more addresses than this is a router's.
 const DEVICE_ADDRESSES: usize = 4;
 
-/// MAC addresses and the IP addresses that sent from them, bounded; the oldest MAC goes first.
+/// An address is in use when it was claimed so lately.
+const IN_USE: Duration = Duration::from_secs(3600);
+
+/// How long an alarm lasts.
+const ALARM: Duration = Duration::from_secs(3600);
+
+/// Alarms remembered; the oldest goes first.
+const ALARMS: usize = 4096;
+
+/// Bindings that a full table spares, one after the other, because a client was seen there.
+const SPARED: usize = 8;
+
+/// An address on a segment.
+type Place = (Tenant, IpAddr);
+
+/// Where an address is said to be.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    claimed: MacAddr,
+    /// Where it was said to be before: still a device of this segment.
+    before: Option<MacAddr>,
+    leased: Option<MacAddr>,
+    last: Timestamp,
+    /// A client with a token was seen there since the table last came by.
+    used: bool,
+}
+
+/// An address that went to another device without a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Takeover {
+    /// Where it was.
+    pub from: MacAddr,
+    /// Where it is said to be now.
+    pub to: MacAddr,
+}
+
+/// What is known of segments, bounded: the oldest goes first, places where clients with tokens are
+/// seen last.
 #[derive(Debug)]
 pub struct Neighbours {
+    /// MAC addresses and the IP addresses that sent from them.
     seen: HashMap<MacAddr, SmallVec<[IpAddr; DEVICE_ADDRESSES + 1]>, FixedState>,
     order: VecDeque<MacAddr>,
+    bound: HashMap<Place, Bound, FixedState>,
+    bound_order: VecDeque<Place>,
+    /// The segment of a MAC address, and how many addresses are or were last bound to it.
+    holders: HashMap<MacAddr, (Tenant, u32), FixedState>,
+    alarms: HashMap<MacAddr, Timestamp, FixedState>,
+    alarm_order: VecDeque<(Timestamp, MacAddr)>,
     limit: usize,
     topology: Arc<Topology>,
-    /// MACs forgotten at the limit.
+    /// MACs, bindings and alarms forgotten at the limit.
     pub limit_hits: u64,
 }
 
 impl Neighbours {
-    /// Room for `limit` MAC addresses; `seed` keys the hash.
+    /// Room for `limit` MAC addresses and as many bindings; `seed` keys the hashes.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
+        let hasher = || FixedState::with_seed(seed);
         Self {
-            seen: HashMap::with_hasher(FixedState::with_seed(seed)),
+            seen: HashMap::with_hasher(hasher()),
             order: VecDeque::new(),
-            limit,
+            bound: HashMap::with_hasher(hasher()),
+            bound_order: VecDeque::new(),
+            holders: HashMap::with_hasher(hasher()),
+            alarms: HashMap::with_hasher(hasher()),
+            alarm_order: VecDeque::new(),
+            limit: limit.max(1),
             topology: Arc::default(),
             limit_hits: 0,
         }
@@ -75,46 +133,154 @@ impl Neighbours {
     pub fn is_device(&self, mac: MacAddr) -> bool {
         self.seen.get(&mac).is_some_and(|addresses| addresses.len() <= DEVICE_ADDRESSES)
     }
+
+    /// Somebody said where an address is. Tells when that takes it from a device that has it.
+    pub fn claim(&mut self, claim: &NeighbourClaim, at: Timestamp) -> Option<Takeover> {
+        let NeighbourClaim { tenant, ip, mac, kind } = *claim;
+        if ip.is_unspecified() || ip.is_multicast() || is_group(mac) {
+            return None; // a probe, or nonsense
+        }
+        let place = (tenant, ip);
+        let leased = kind == ClaimKind::Lease;
+        let Some(bound) = self.bound.get_mut(&place) else {
+            // One MAC address cannot fill the table with places that say nothing of it.
+            if leased || self.holders.get(&mac).is_none_or(|(_, held)| *held as usize <= DEVICE_ADDRESSES) {
+                self.bind(
+                    place,
+                    Bound { claimed: mac, before: None, leased: leased.then_some(mac), last: at, used: false },
+                );
+            }
+            return None;
+        };
+        let from = bound.claimed;
+        let timid = matches!(kind, ClaimKind::Advertisement { overrides: false, .. }) && from != mac;
+        if timid {
+            return None;
+        }
+        let in_use = at.since(bound.last) <= IN_USE;
+        let entitled = leased || bound.leased == Some(mac);
+        bound.last = bound.last.max(at);
+        bound.claimed = mac;
+        if leased {
+            bound.leased = Some(mac);
+        }
+        if from == mac {
+            return None;
+        }
+        if let Some(gone) = bound.before.replace(from) {
+            self.release(gone);
+        }
+        self.hold(tenant, mac);
+        if entitled || !in_use || self.is_router(mac) {
+            return None;
+        }
+        self.alarm(from, at);
+        self.alarm(mac, at);
+        Some(Takeover { from, to: mac })
+    }
+
+    /// The MAC address of the client at an address, whose frame came from `frame_mac` untouched by a
+    /// router: where a claim or lease confirms it.
+    pub fn mac_of(&mut self, tenant: Tenant, ip: IpAddr, frame_mac: MacAddr) -> Option<MacAddr> {
+        let bound = self.bound.get_mut(&(tenant, ip))?;
+        bound.used = true;
+        let confirmed = bound.claimed == frame_mac || bound.leased == Some(frame_mac);
+        (confirmed && self.is_device(frame_mac)).then_some(frame_mac)
+    }
+
+    /// Whether the MAC took an address without a lease, or lost one so, in the last hour.
+    #[must_use]
+    pub fn is_alarmed(&self, mac: MacAddr) -> bool {
+        self.alarms.contains_key(&mac)
+    }
+
+    /// Whether both MACs are bound on one segment.
+    #[must_use]
+    pub fn on_one_segment(&self, a: MacAddr, b: MacAddr) -> bool {
+        let segment = |mac| self.holders.get(&mac).map(|(tenant, _)| *tenant);
+        segment(a).is_some_and(|there| segment(b) == Some(there))
+    }
+
+    /// Time has passed: old alarms end.
+    pub fn on_time(&mut self, now: Timestamp) {
+        while let Some((raised, mac)) = self.alarm_order.front().copied()
+            && now.since(raised) >= ALARM
+        {
+            self.alarm_order.pop_front();
+            self.end_alarm(raised, mac);
+        }
+    }
+
+    /// Many addresses, or the virtual MAC of a pair of routers (RFC 9568 §7.3).
+    fn is_router(&self, mac: MacAddr) -> bool {
+        let virtual_router = matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _]);
+        virtual_router || self.seen.get(&mac).is_some_and(|addresses| addresses.len() > DEVICE_ADDRESSES)
+    }
+
+    fn bind(&mut self, place: Place, bound: Bound) {
+        if self.bound_order.len() >= self.limit {
+            self.unbind_oldest();
+        }
+        self.bound_order.push_back(place);
+        self.bound.insert(place, bound);
+        self.hold(place.0, bound.claimed);
+    }
+
+    fn unbind_oldest(&mut self) {
+        for tries in 0..=SPARED {
+            let Some(place) = self.bound_order.pop_front() else { return };
+            if tries < SPARED
+                && let Some(bound) = self.bound.get_mut(&place).filter(|bound| bound.used)
+            {
+                bound.used = false;
+                self.bound_order.push_back(place);
+                continue;
+            }
+            if let Some(bound) = self.bound.remove(&place) {
+                [Some(bound.claimed), bound.before].into_iter().flatten().for_each(|mac| self.release(mac));
+                self.limit_hits += 1;
+            }
+            return;
+        }
+    }
+
+    fn hold(&mut self, tenant: Tenant, mac: MacAddr) {
+        let held = self.holders.entry(mac).or_insert((tenant, 0));
+        *held = (tenant, held.1 + 1);
+    }
+
+    fn release(&mut self, mac: MacAddr) {
+        if let Some((_, held)) = self.holders.get_mut(&mac) {
+            *held -= 1;
+            if *held == 0 {
+                self.holders.remove(&mac);
+            }
+        }
+    }
+
+    fn alarm(&mut self, mac: MacAddr, at: Timestamp) {
+        self.alarms.insert(mac, at);
+        self.alarm_order.push_back((at, mac));
+        if self.alarm_order.len() > ALARMS
+            && let Some((raised, oldest)) = self.alarm_order.pop_front()
+        {
+            self.end_alarm(raised, oldest);
+            self.limit_hits += 1;
+        }
+    }
+
+    /// Unless it was raised again since.
+    fn end_alarm(&mut self, raised: Timestamp, mac: MacAddr) {
+        if self.alarms.get(&mac) == Some(&raised) {
+            self.alarms.remove(&mac);
+        }
+    }
+}
+
+/// No single device's: a group address, or none.
+fn is_group(mac: MacAddr) -> bool {
+    mac.0 == [0; 6] || mac.0.first().is_some_and(|first| first & 1 == 1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mac(n: u8) -> MacAddr {
-        MacAddr([2, 0, 0, 0, 0, n])
-    }
-
-    #[test]
-    fn a_router_has_more_than_four_addresses() {
-        let mut known = Neighbours::new(8, 1);
-        assert!(!known.is_device(mac(1)));
-        for n in 1..=4 {
-            known.note(mac(1), IpAddr::from([10, 0, 0, n]));
-        }
-        assert!(known.is_device(mac(1)));
-        known.note(mac(1), IpAddr::from([10, 0, 0, 4]));
-        assert!(known.is_device(mac(1)));
-        known.note(mac(1), IpAddr::from([10, 0, 0, 5]));
-        assert!(!known.is_device(mac(1)));
-    }
-
-    #[test]
-    fn privacy_addresses_of_one_prefix_count_once() {
-        let mut known = Neighbours::new(8, 1);
-        for n in 1..100u16 {
-            known.note(mac(1), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]));
-        }
-        assert!(known.is_device(mac(1)));
-    }
-
-    #[test]
-    fn the_oldest_mac_goes_at_the_limit() {
-        let mut known = Neighbours::new(2, 1);
-        for n in 1..=3 {
-            known.note(mac(n), IpAddr::from([10, 0, 0, n]));
-        }
-        assert!(!known.is_device(mac(1)) && known.is_device(mac(2)) && known.is_device(mac(3)));
-        assert_eq!(known.limit_hits, 1);
-    }
-}
+mod tests;

@@ -1,11 +1,73 @@
-//! What the detectors get: a sighting with an owned view of the session after it was applied.
+//! What the detectors get: a sighting with an owned view of what it touched, after it was applied.
 
 use std::sync::Arc;
 
 use crate::base::ids::{Digest16, TokenRef};
-use crate::base::time::Timestamp;
+use crate::base::time::{Stamp, Timestamp};
 use crate::identity::{ClientIdentity, IdentityDiff};
-use crate::token::{Outcome, RequestView, SeenToken};
+use crate::token::{Outcome, PathKind, RequestView, SeenToken};
+
+/// What a finding can rest on.
+#[derive(Clone, Debug)]
+pub enum Evidence {
+    /// A token was used or issued.
+    Use(Arc<Observation>),
+    /// Something on the path of a flow is odd, whether or not a token is known there.
+    Path(Arc<PathObservation>),
+}
+
+impl Evidence {
+    /// The request that shows it; of a path, the flow as its client's request would be seen.
+    #[must_use]
+    pub fn request(&self) -> &Arc<RequestView> {
+        match self {
+            Self::Use(seen) => &seen.request,
+            Self::Path(seen) => &seen.request,
+        }
+    }
+
+    /// The frame that decided it.
+    #[must_use]
+    pub fn at(&self) -> Stamp {
+        match self {
+            Self::Use(seen) => seen.request.complete,
+            Self::Path(seen) => seen.at,
+        }
+    }
+
+    /// When it was judged.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::Use(seen) => seen.now,
+            Self::Path(seen) => seen.at.ts,
+        }
+    }
+
+    /// The use of a token, where it is one.
+    #[must_use]
+    pub const fn token_use(&self) -> Option<&Arc<Observation>> {
+        match self {
+            Self::Use(seen) => Some(seen),
+            Self::Path(_) => None,
+        }
+    }
+}
+
+/// Odd behaviour on the path of a flow, with the token that the flow is known to carry.
+#[derive(Clone, Debug)]
+pub struct PathObservation {
+    /// What is odd.
+    pub kind: PathKind,
+    /// The side that sent it, or in whose name it was sent.
+    pub from_client: bool,
+    /// The flow: its latest unanswered request, or as a request of its client would be seen.
+    pub request: Arc<RequestView>,
+    /// The frame that showed it.
+    pub at: Stamp,
+    /// The first token of that request, and its session where it has one.
+    pub token: Option<(SeenToken, Option<SessionView>)>,
+}
 
 /// What an observation is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +80,8 @@ pub enum Trigger {
     OwnerReturned,
     /// The reply to a suspect's request came after it had been judged.
     LateOutcome,
+    /// A client has tried many values that nobody was seen issuing.
+    Guessed,
 }
 
 /// A session after a sighting was applied.
@@ -37,8 +101,45 @@ pub struct SessionView {
     pub actors: u32,
     /// Its owner is half trusted: never issued in sight, fewer than two accepted requests, younger than 60 s.
     pub adopted: bool,
-    /// The token was ended (deleted, logged out) before this sighting.
-    pub ended: bool,
+    /// When its home ended it (deleted, logged out), where that was before this sighting.
+    pub ended: Option<Timestamp>,
+    /// The actors as they use it, the owner first; empty while there are fewer than three.
+    pub crowd: Box<[Member]>,
+}
+
+/// One of several actors on one session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Last use.
+    pub last_seen: Timestamp,
+    /// Actors of one number differ in nothing but the address.
+    pub kind: u8,
+    /// It takes turns with another actor.
+    pub interleaved: bool,
+}
+
+/// Tokens of others that one actor presents.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FanIn {
+    /// The actor: keyed digest of its address and user agent.
+    pub actor: Digest16,
+    /// Sessions whose owners were seen shortly before and again after.
+    pub tokens: u32,
+    /// Distinct owners of these.
+    pub owners: u32,
+}
+
+/// Values of one token id that a client tried and that nobody was seen issuing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Guesses {
+    /// Who: keyed digest of the client's address, or its IPv6 /64, and the token id.
+    pub guesser: Digest16,
+    /// Distinct values in the window.
+    pub values: u32,
+    /// Of these, rejected or answered with another value.
+    pub refused: u32,
+    /// Of these, accepted as they were.
+    pub accepted: u32,
 }
 
 /// One actor using one session.
@@ -109,6 +210,16 @@ pub struct Observation {
     pub prior_live: bool,
     /// The two take turns.
     pub interleaved: Option<Interleaving>,
+    /// The reply handed out another value in its place: what was accepted is not the token.
+    pub renewed: bool,
+    /// The request went to a login page, where any value is welcome.
+    pub login: bool,
+    /// The subject presents tokens of other owners too.
+    pub fan_in: Option<FanIn>,
+    /// Of [`Trigger::Guessed`]: how many.
+    pub guesses: Option<Guesses>,
+    /// The path of the prior actor was attacked in the last 15 minutes.
+    pub path_attack: bool,
     /// When this is judged.
     pub now: Timestamp,
 }

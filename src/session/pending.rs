@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::observation::Observation;
+use super::observation::{Evidence, Observation};
 use crate::base::time::Timestamp;
 use crate::token::RequestId;
 
@@ -59,7 +59,7 @@ impl Pending {
 
     /// Observations whose deadline is at or before `now`; they stay known until `expiry` after it, in
     /// case the reply comes late.
-    pub fn due(&mut self, now: Timestamp, late: std::time::Duration, out: &mut Vec<Arc<Observation>>) {
+    pub fn due(&mut self, now: Timestamp, late: std::time::Duration, out: &mut Vec<Evidence>) {
         while let Some((deadline, id)) = self.deadlines.front().copied()
             && deadline <= now
         {
@@ -78,7 +78,7 @@ impl Pending {
     }
 
     /// Makes room: the request that has waited longest is judged now and forgotten.
-    pub fn shed(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+    pub fn shed(&mut self, now: Timestamp, out: &mut Vec<Evidence>) {
         while let Some((_, id)) = self.expiries.pop_front().or_else(|| self.deadlines.pop_front()) {
             self.judge(id, now, out);
             if self.waiting.remove(&id).is_some() {
@@ -88,7 +88,7 @@ impl Pending {
     }
 
     /// The end: everything that still waits is judged.
-    pub fn drain(&mut self, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+    pub fn drain(&mut self, now: Timestamp, out: &mut Vec<Evidence>) {
         while let Some((_, id)) = self.deadlines.pop_front() {
             self.judge(id, now, out);
         }
@@ -96,10 +96,10 @@ impl Pending {
         self.expiries.clear();
     }
 
-    fn judge(&mut self, id: RequestId, now: Timestamp, out: &mut Vec<Arc<Observation>>) {
+    fn judge(&mut self, id: RequestId, now: Timestamp, out: &mut Vec<Evidence>) {
         for waiting in self.waiting.get_mut(&id).into_iter().flatten().filter(|w| !w.judged) {
             waiting.judged = true;
-            out.push(Arc::new(Observation { now, ..waiting.observation.clone() }));
+            out.push(Evidence::Use(Arc::new(Observation { now, ..waiting.observation.clone() })));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is remembered of one session: its owner, who else used it, and in which turns.
 
-use std::cmp::Reverse;
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,162 +8,61 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::observation::{BindingView, Interleaving, SessionView};
+use super::binding::Binding;
+use super::home::{Home, Homes};
+use super::observation::{Interleaving, Member, SessionView};
 use super::turns::Turns;
-use super::{SessionConfig, actor, neighbours::Neighbours};
+use super::{SessionConfig, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
 use crate::base::time::Timestamp;
-use crate::identity::user_agent::Kind;
 use crate::identity::{AddressChange, ClientIdentity, Comparison, IdentityDiff};
 use crate::token::{Outcome, TokenClass};
 
-/// Servers that a session remembers as home.
-const HOME_SERVERS: usize = 8;
-
-/// Explained addresses that a binding remembers.
-const OTHER_ADDRESSES: usize = 8;
-
-/// One actor using one session.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Binding {
-    /// Keyed digest of (session, actor).
-    pub id: Digest16,
-    /// The actor: its first address, its latest user agent.
-    pub client: ClientIdentity,
-    /// Other addresses that were explained as the same client, latest last.
-    pub other_addresses: SmallVec<[IpAddr; 1]>,
-    /// First use.
-    pub first_seen: Timestamp,
-    /// Last use.
-    pub last_seen: Timestamp,
-    /// Requests.
-    pub requests: u64,
-    /// Requests that were accepted.
-    pub accepted: u64,
-    /// Requests that were rejected.
-    pub rejected: u64,
-    /// For a suspect: the actor it is compared with.
-    pub prior: Option<Digest16>,
-    /// That actor was live shortly before a turn of this one …
-    pub prior_was_live: bool,
-    /// … and was seen again after it.
-    pub prior_returned: bool,
-    /// It takes turns with another actor.
-    pub interleaved: bool,
-}
-
-impl Binding {
-    fn new(id: Digest16, client: ClientIdentity, at: Timestamp) -> Self {
-        Self {
-            id,
-            client,
-            other_addresses: SmallVec::new(),
-            first_seen: at,
-            last_seen: at,
-            requests: 0,
-            accepted: 0,
-            rejected: 0,
-            prior: None,
-            prior_was_live: false,
-            prior_returned: false,
-            interleaved: false,
-        }
-    }
-
-    /// An owned view.
-    #[must_use]
-    pub fn view(&self) -> BindingView {
-        BindingView {
-            id: self.id,
-            client: self.client.clone(),
-            first_seen: self.first_seen,
-            last_seen: self.last_seen,
-            requests: self.requests,
-            accepted: self.accepted,
-            rejected: self.rejected,
-        }
-    }
-
-    /// This suspect compared with its prior actor.
-    #[must_use]
-    pub fn compare_with(&self, prior: &Self, neighbours: &Neighbours) -> IdentityDiff {
-        prior.compare(&self.client, neighbours, false)
-    }
-
-    fn compare(&self, now: &ClientIdentity, neighbours: &Neighbours, upgrade_left: bool) -> IdentityDiff {
-        if now.address.is_some_and(|a| self.other_addresses.contains(&a)) {
-            let known = ClientIdentity { address: now.address, ..self.client.clone() };
-            return actor::compare(&known, now, neighbours, upgrade_left);
-        }
-        actor::compare(&self.client, now, neighbours, upgrade_left)
-    }
-
-    /// Follows the actor: an explained address, its latest user agent, and what was unknown before.
-    fn follow(&mut self, now: &ClientIdentity, neighbours: &Neighbours) {
-        let (known, topology) = (self.client.address, neighbours.topology());
-        let translated = |(outside, inside)| topology.translates(inside, outside);
-        // The address inside a translation tells more than the one that all behind it share.
-        if known.is_none() || known.zip(now.address).is_some_and(translated) {
-            (self.client.address, self.client.address_from) = (now.address, now.address_from);
-            self.other_addresses.retain(|other| Some(*other) != now.address);
-            self.other_addresses.extend(known);
-        }
-        if let Some(address) = now.address
-            && self.client.address != now.address
-            && !self.other_addresses.contains(&address)
-        {
-            if self.other_addresses.len() >= OTHER_ADDRESSES {
-                self.other_addresses.remove(0);
-            }
-            self.other_addresses.push(address);
-        }
-        if now.frame_mac.is_some() {
-            self.client.frame_mac = now.frame_mac;
-            self.client.direct = now.direct;
-        }
-        if let Some(agent) = now.user_agent.as_ref().filter(|agent| agent.kind != Kind::Helper) {
-            self.client.user_agent = Some(Arc::clone(agent));
-        }
-    }
-
-    const fn only_rejected(&self) -> bool {
-        self.rejected > 0 && self.rejected >= self.requests
-    }
-}
-
-/// One session; it can be serialised, so that a restart forgets nothing.
+/// One session; it can be serialised, so that a restart forgets nothing. Nearly all have one owner
+/// and no story: what else there may be is boxed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     /// Ref of the first token of its chain.
     pub id: TokenRef,
-    /// Class of its token.
-    pub class: TokenClass,
     /// First sighting.
     pub first_seen: Timestamp,
     /// Last sighting.
     pub last_seen: Timestamp,
-    /// When a server was seen issuing it.
-    pub issued: Option<Timestamp>,
-    /// When its home ended it.
-    pub ended: Option<Timestamp>,
-    /// Sightings.
-    pub sightings: u64,
-    /// Rotations so far.
-    pub lineage: u32,
-    /// Later and alternative refs that lead here, oldest first.
-    pub aliases: SmallVec<[TokenRef; 2]>,
-    /// Servers where it was issued or its owner was accepted.
-    pub home: SmallVec<[IpAddr; 2]>,
-    /// The host name it had there.
-    pub home_host: Box<str>,
+    /// [`Timestamp::MIN`] when no server was seen issuing it: smaller than an `Option`.
+    issued: Timestamp,
+    /// Sightings; stops at the end of its range.
+    pub sightings: u32,
+    /// Class of its token.
+    pub class: TokenClass,
     /// The one browser update of the session has been seen.
     pub upgraded: bool,
+    /// Where it was issued or its owner was accepted.
+    home: Option<Arc<Home>>,
+    owner: Binding,
+    story: Option<Box<Story>>,
+}
+
+/// What few sessions have.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Story {
+    /// When its home ended it.
+    ended: Option<Timestamp>,
+    /// Rotations so far.
+    lineage: u32,
+    /// Later and alternative refs that lead here, oldest first.
+    aliases: SmallVec<[TokenRef; 1]>,
     /// When the absolute timeout was last counted from.
     period: Timestamp,
-    /// The actors, the owner first.
-    bindings: Vec<Binding>,
-    /// Who used it in which order.
+    /// The actors beside the owner, in the order of their first use.
+    suspects: Vec<Binding>,
+    /// Who used it in which order; empty while the owner is alone.
     turns: Turns,
+}
+
+impl Story {
+    fn is_over(&self) -> bool {
+        self.ended.is_none() && self.lineage == 0 && self.aliases.is_empty() && self.suspects.is_empty()
+    }
 }
 
 /// What a presentation meant for a session.
@@ -186,68 +85,156 @@ impl Session {
     pub fn new(id: TokenRef, class: TokenClass, client: &ClientIdentity, at: Timestamp, key: &DigestKey) -> Self {
         Self {
             id,
-            class,
             first_seen: at,
             last_seen: at,
-            issued: None,
-            ended: None,
+            issued: Timestamp::MIN,
             sightings: 0,
-            lineage: 0,
-            aliases: SmallVec::new(),
-            home: SmallVec::new(),
-            home_host: Box::default(),
+            class,
             upgraded: false,
-            period: at,
-            bindings: vec![Binding::new(actor_id(key, id, client), client.clone(), at)],
-            turns: Turns::default(),
+            home: None,
+            owner: Binding::new(id, client, at, key),
+            story: None,
         }
     }
 
     /// The actors, the owner first.
-    #[must_use]
-    pub fn bindings(&self) -> &[Binding] {
-        &self.bindings
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        iter::once(&self.owner).chain(self.story.iter().flat_map(|story| &story.suspects))
     }
 
-    /// Heap and inline bytes of the session, roughly: what it counts against the memory bound.
+    /// One of them by its place.
+    #[must_use]
+    pub fn binding(&self, index: usize) -> Option<&Binding> {
+        match index.checked_sub(1) {
+            None => Some(&self.owner),
+            Some(suspect) => self.story.as_ref()?.suspects.get(suspect),
+        }
+    }
+
+    /// The first actor.
+    #[must_use]
+    pub const fn owner(&self) -> &Binding {
+        &self.owner
+    }
+
+    fn binding_mut(&mut self, index: usize) -> Option<&mut Binding> {
+        match index.checked_sub(1) {
+            None => Some(&mut self.owner),
+            Some(suspect) => self.story.as_mut()?.suspects.get_mut(suspect),
+        }
+    }
+
+    fn story(&mut self) -> &mut Story {
+        self.story.get_or_insert_default()
+    }
+
+    /// When a server was first seen issuing it.
+    #[must_use]
+    pub fn issued(&self) -> Option<Timestamp> {
+        (self.issued > Timestamp::MIN).then_some(self.issued)
+    }
+
+    /// A server was seen issuing it; the first time stays.
+    pub fn note_issue(&mut self, at: Timestamp) {
+        self.issued = self.issued().unwrap_or(at);
+    }
+
+    /// The home of a session that nobody has used yet.
+    #[must_use]
+    pub fn unused_home(&self) -> Option<Arc<Home>> {
+        self.home.clone().filter(|_| self.sightings == 0 && self.ended().is_none())
+    }
+
+    /// Fills in what was not known of the actor that `client` is.
+    pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
+        let fit = self.fit(client, neighbours);
+        if let Some(binding) = fit.and_then(|(index, _)| self.binding_mut(index)) {
+            binding.follow(client, neighbours);
+        }
+    }
+
+    /// When its home ended it.
+    #[must_use]
+    pub fn ended(&self) -> Option<Timestamp> {
+        self.story.as_ref()?.ended
+    }
+
+    /// Its home ended it, or took that back.
+    pub fn set_ended(&mut self, ended: Option<Timestamp>) {
+        if ended != self.ended() {
+            self.story().ended = ended;
+        }
+    }
+
+    /// Later and alternative refs that lead here, oldest first.
+    #[must_use]
+    pub fn aliases(&self) -> &[TokenRef] {
+        self.story.as_ref().map_or(&[], |story| &story.aliases)
+    }
+
+    /// One more of them. Beyond `limit` the oldest is given back, to be forgotten.
+    pub fn add_alias(&mut self, token: TokenRef, limit: usize) -> Option<TokenRef> {
+        let aliases = &mut self.story().aliases;
+        aliases.push(token);
+        (aliases.len() > limit).then(|| aliases.remove(0))
+    }
+
+    /// Its token was replaced by another value.
+    pub fn rotated(&mut self) {
+        let story = self.story();
+        story.lineage = story.lineage.saturating_add(1);
+    }
+
+    /// Heap and inline bytes of the session, roughly: what it counts against the memory bound. Its
+    /// home is counted apart.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let parts = size_of::<Self>()
-            + self.bindings.capacity() * size_of::<Binding>()
-            + self.turns.heap_bytes()
-            + self.home_host.len()
-            + if self.aliases.spilled() { self.aliases.capacity() * size_of::<TokenRef>() } else { 0 };
-        parts as u64
+        let story = self.story.as_ref().map_or(0, |story| {
+            let suspects = story.suspects.capacity() * size_of::<Binding>();
+            let aliases = if story.aliases.spilled() { story.aliases.capacity() * size_of::<TokenRef>() } else { 0 };
+            let held: usize = story.suspects.iter().map(Binding::heap_bytes).sum();
+            size_of::<Story>() + suspects + held + aliases + story.turns.heap_bytes()
+        });
+        (size_of::<Self>() + self.owner.heap_bytes() + story) as u64
     }
 
     /// Whether the server is where the session lives. Only home may end or reissue a session, and a
     /// Host field alone proves nothing: anyone can name it.
     #[must_use]
     pub fn is_home(&self, server: IpAddr) -> bool {
-        self.home.contains(&server)
+        self.home.as_ref().is_some_and(|home| home.has(server))
+    }
+
+    /// Whether its home is known.
+    #[must_use]
+    pub const fn has_home(&self) -> bool {
+        self.home.is_some()
     }
 
     /// Whether the word of a server counts as an outcome: it is home by address or by name, or home is
     /// not known yet.
     #[must_use]
     pub fn counts_from(&self, server: IpAddr, host: &str) -> bool {
-        let named = !host.is_empty() && *host == *self.home_host;
-        self.home.is_empty() || self.is_home(server) || named
+        self.home.as_ref().is_none_or(|home| home.has(server) || home.is_named(host))
+    }
+
+    /// Whether `client` is the owner, as far as can be told.
+    #[must_use]
+    pub fn is_owner(&self, client: &ClientIdentity, neighbours: &Neighbours) -> bool {
+        matches!(self.fit(client, neighbours), Some((0, _)))
     }
 
     /// The actor that a suspect was compared with.
     #[must_use]
     pub fn prior_of(&self, suspect: &Binding) -> Option<&Binding> {
-        self.bindings.iter().find(|b| Some(b.id) == suspect.prior)
+        let prior = suspect.suspected().prior?;
+        self.bindings().find(|b| b.id == prior)
     }
 
     /// The server issued the session or accepted its owner under the name `host`.
-    pub fn add_home(&mut self, server: IpAddr, host: &str) {
-        if self.home.len() < HOME_SERVERS && !self.home.contains(&server) {
-            self.home.push(server);
-        }
-        if self.home_host.is_empty() {
-            self.home_host = host.into();
+    pub fn add_home(&mut self, server: IpAddr, host: &str, homes: &mut Homes) {
+        if let Some(wider) = homes.widen(self.home.as_ref(), server, host) {
+            self.home = Some(wider);
         }
     }
 
@@ -260,7 +247,7 @@ impl Session {
         config: &SessionConfig,
         key: &DigestKey,
     ) -> Presented {
-        self.sightings += 1;
+        self.sightings = self.sightings.saturating_add(1);
         self.last_seen = self.last_seen.max(at);
         let (fit, anybody) = (self.fit(client, neighbours), self.is_anybody(client, neighbours));
         let (index, evicted) = match fit {
@@ -273,7 +260,7 @@ impl Session {
             0 => explained.map(|diff| (index, diff)),
             suspect => self.baseline(suspect, client, neighbours),
         };
-        let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.bindings.get(p));
+        let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.binding(p));
         let (prior_id, was_live) =
             (compared.map(|p| p.id), compared.is_some_and(|p| at.since(p.last_seen) <= config.live_window));
         let mut returned = SmallVec::new();
@@ -281,81 +268,20 @@ impl Session {
             returned = self.returned_to(index);
             self.take_turn(index, at, neighbours, config, &mut returned)
         };
-        if let Some(binding) = self.bindings.get_mut(index) {
-            binding.requests += 1;
+        if let Some(binding) = self.binding_mut(index) {
+            binding.requests = binding.requests.saturating_add(1);
             binding.last_seen = binding.last_seen.max(at);
-            binding.prior = prior_id.or(binding.prior);
-            binding.prior_was_live |= new_turn && was_live;
+            if prior_id.is_some() {
+                let suspicion = binding.suspicion.get_or_insert_default();
+                suspicion.prior = prior_id;
+                suspicion.prior_was_live |= new_turn && was_live;
+            }
             binding.follow(client, neighbours);
         }
         if explained.is_some_and(|d| d.user_agent.is_explained()) {
             self.upgraded = true;
         }
         Presented { binding: index, prior, returned, evicted }
-    }
-
-    /// The binding that `client` fits: exactly, or else with an innocent explanation.
-    /// Of several that an address fits which says little, the one that was seen last.
-    fn fit(&self, client: &ClientIdentity, neighbours: &Neighbours) -> Option<(usize, IdentityDiff)> {
-        let vague = is_vague(client, neighbours);
-        self.fitting(client, neighbours).min_by_key(|(index, diff)| {
-            let explained = u8::from(diff.address.is_explained()) + u8::from(diff.user_agent.is_explained());
-            let last_seen = self.bindings.get(*index).filter(|_| vague).map(|b| b.last_seen);
-            (Reverse(last_seen), explained)
-        })
-    }
-
-    fn fitting(&self, client: &ClientIdentity, neighbours: &Neighbours) -> impl Iterator<Item = (usize, IdentityDiff)> {
-        self.bindings
-            .iter()
-            .enumerate()
-            .map(|(index, b)| (index, b.compare(client, neighbours, !self.upgraded)))
-            .filter(|(_, diff)| !diff.is_distinct())
-    }
-
-    /// Whether its address says little and fits several actors: then nobody is known to be back.
-    fn is_anybody(&self, client: &ClientIdentity, neighbours: &Neighbours) -> bool {
-        is_vague(client, neighbours) && self.fitting(client, neighbours).nth(1).is_some()
-    }
-
-    /// Fills in what was not known of the actor that `client` is.
-    pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
-        let fit = self.fit(client, neighbours);
-        if let Some(binding) = fit.and_then(|(index, _)| self.bindings.get_mut(index)) {
-            binding.follow(client, neighbours);
-        }
-    }
-
-    /// The home of a session that nobody has used yet.
-    #[must_use]
-    pub fn unused_home(&self) -> Option<SmallVec<[IpAddr; 2]>> {
-        (self.sightings == 0 && self.ended.is_none()).then(|| self.home.clone())
-    }
-
-    /// The actor that a suspect is compared with: the owner; or the place the owner has moved to,
-    /// when the suspect is nearer to that.
-    fn baseline(
-        &self,
-        suspect: usize,
-        client: &ClientIdentity,
-        neighbours: &Neighbours,
-    ) -> Option<(usize, IdentityDiff)> {
-        self.bindings
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != suspect && (*index == 0 || self.is_moved_owner(*index, neighbours)))
-            .map(|(index, b)| (index, b.compare(client, neighbours, !self.upgraded)))
-            .min_by_key(|(_, diff)| distance(diff))
-    }
-
-    /// Whether a binding looks like the owner after a move: only the address differs, two requests
-    /// were accepted, and the owner has not been seen at the old address since.
-    fn is_moved_owner(&self, index: usize, neighbours: &Neighbours) -> bool {
-        let (Some(owner), Some(moved)) = (self.bindings.first(), self.bindings.get(index)) else { return false };
-        moved.accepted >= 2
-            && !moved.interleaved
-            && owner.last_seen < moved.first_seen
-            && !owner.compare(&moved.client, neighbours, false).user_agent.is_different()
     }
 
     fn add_suspect(
@@ -365,16 +291,22 @@ impl Session {
         config: &SessionConfig,
         key: &DigestKey,
     ) -> (usize, bool) {
-        let full = self.bindings.len() >= config.bindings.max(2);
+        let binding = Binding::new(self.id, client, at, key);
+        let story = self.story.get_or_insert_with(|| Box::new(Story { period: at, ..Story::default() }));
+        if story.suspects.is_empty() {
+            story.period = at;
+            story.turns = Turns::of(self.owner.id, self.owner.first_seen, self.owner.last_seen);
+        }
+        let suspects = &mut story.suspects;
+        let full = suspects.len() + 1 >= config.bindings.max(2);
         if full {
-            let idle_longest =
-                self.bindings.iter().enumerate().skip(1).min_by_key(|(_, b)| b.last_seen).map(|(index, _)| index);
+            let idle_longest = suspects.iter().enumerate().min_by_key(|(_, b)| b.last_seen).map(|(index, _)| index);
             if let Some(index) = idle_longest {
-                self.bindings.remove(index);
+                suspects.remove(index);
             }
         }
-        self.bindings.push(Binding::new(actor_id(key, self.id, client), client.clone(), at));
-        (self.bindings.len() - 1, full)
+        suspects.push(binding);
+        (suspects.len(), full)
     }
 
     /// Notes whose turn it is. Returns whether a new turn began; marks the suspect of each pair that
@@ -387,11 +319,12 @@ impl Session {
         config: &SessionConfig,
         returned: &mut SmallVec<[usize; 2]>,
     ) -> bool {
-        let Some(actor) = self.bindings.get(index).map(|b| b.id) else { return false };
-        if !self.turns.note(actor, at) {
+        let Some(actor) = self.binding(index).map(|b| b.id) else { return false };
+        let Some(story) = self.story.as_mut().filter(|story| !story.suspects.is_empty()) else { return false };
+        if !story.turns.note(actor, at) {
             return false;
         }
-        for partner in self.turns.partners(config.turn_gap) {
+        for partner in story.turns.partners(config.turn_gap) {
             let newly = self.mark_interleaved(partner, actor, neighbours);
             returned.extend(newly.filter(|suspect| *suspect != index));
         }
@@ -400,28 +333,29 @@ impl Session {
 
     /// Marks the later of the two as interleaved; its index when that is news.
     fn mark_interleaved(&mut self, one: Digest16, other: Digest16, neighbours: &Neighbours) -> Option<usize> {
-        let position = |id| self.bindings.iter().position(|b| b.id == id);
+        let position = |id| self.bindings().position(|b| b.id == id);
         let (one, other) = (position(one)?, position(other)?);
         let (earlier, later) = (one.min(other), one.max(other));
-        let (a, b) = (self.bindings.get(earlier)?, self.bindings.get(later)?);
+        let (a, b) = (self.binding(earlier)?, self.binding(later)?);
         let diff = a.compare(&b.client, neighbours, false);
         // An unlinked change of address family may be one dual-stack client: never by itself.
         let family_only =
-            diff.address == Comparison::Different(AddressChange::OtherFamily) && !diff.user_agent.is_different();
-        if b.interleaved || a.only_rejected() || b.only_rejected() || family_only || !diff.is_distinct() {
+            diff.address == Comparison::Different(AddressChange::OtherFamily) && !diff.differs_beside_address();
+        if b.suspected().interleaved || a.only_rejected() || b.only_rejected() || family_only || !diff.is_distinct() {
             return None;
         }
-        self.bindings.get_mut(later)?.interleaved = true;
+        self.binding_mut(later)?.suspicion.get_or_insert_default().interleaved = true;
         Some(later)
     }
 
     /// Suspects whose prior actor is `index`, was live before them and is back now for the first time.
     fn returned_to(&mut self, index: usize) -> SmallVec<[usize; 2]> {
-        let Some(id) = self.bindings.get(index).map(|b| b.id) else { return SmallVec::new() };
+        let Some(id) = self.binding(index).map(|b| b.id) else { return SmallVec::new() };
         let mut returned = SmallVec::new();
-        for (i, suspect) in self.bindings.iter_mut().enumerate() {
-            if suspect.prior == Some(id) && suspect.prior_was_live && !suspect.prior_returned {
-                suspect.prior_returned = true;
+        let suspects = self.story.iter_mut().flat_map(|story| &mut story.suspects);
+        for (i, suspicion) in suspects.enumerate().filter_map(|(i, b)| Some((i + 1, b.suspicion.as_mut()?))) {
+            if suspicion.prior == Some(id) && suspicion.prior_was_live && !suspicion.prior_returned {
+                suspicion.prior_returned = true;
                 returned.push(i);
             }
         }
@@ -438,18 +372,19 @@ impl Session {
         host: &str,
         outcome: Outcome,
         neighbours: &Neighbours,
+        homes: &mut Homes,
     ) -> Outcome {
         let Some((index, _)) = self.fit(client, neighbours) else { return Outcome::Unknown };
-        if index == 0 && outcome == Outcome::Accepted && self.ended.is_none() {
-            self.add_home(server, host);
+        if index == 0 && outcome == Outcome::Accepted && self.ended().is_none() {
+            self.add_home(server, host, homes);
         }
         if !self.counts_from(server, host) {
             return Outcome::Unknown;
         }
-        if let Some(binding) = self.bindings.get_mut(index) {
+        if let Some(binding) = self.binding_mut(index) {
             match outcome {
-                Outcome::Accepted => binding.accepted += 1,
-                Outcome::Rejected => binding.rejected += 1,
+                Outcome::Accepted => binding.accepted = binding.accepted.saturating_add(1),
+                Outcome::Rejected => binding.rejected = binding.rejected.saturating_add(1),
                 Outcome::Unknown => {}
             }
         }
@@ -459,62 +394,60 @@ impl Session {
     /// Whether two actors of the session take turns, from the suspect's point of view.
     #[must_use]
     pub fn interleaving(&self, suspect: usize, diff: &IdentityDiff) -> Option<Interleaving> {
-        self.bindings
-            .get(suspect)
-            .filter(|b| b.interleaved)
-            .map(|_| Interleaving { address_only: !diff.user_agent.is_different() })
+        self.binding(suspect)
+            .filter(|b| b.suspected().interleaved)
+            .map(|_| Interleaving { address_only: !diff.differs_beside_address() })
     }
 
     /// An owned view as of `now`.
     #[must_use]
-    pub fn view(&self, now: Timestamp, config: &SessionConfig) -> SessionView {
-        let trusted = self.issued.is_some()
-            || self.bindings.first().is_some_and(|o| o.accepted >= 2)
-            || now.since(self.first_seen) >= config.adoption;
+    pub fn view(&self, now: Timestamp, neighbours: &Neighbours, config: &SessionConfig) -> SessionView {
+        let trusted =
+            self.issued().is_some() || self.owner.accepted >= 2 || now.since(self.first_seen) >= config.adoption;
         SessionView {
             id: self.id,
             first_seen: self.first_seen,
-            issued: self.issued,
-            lineage: self.lineage,
-            sightings: self.sightings,
-            actors: u32::try_from(self.bindings.len()).unwrap_or(u32::MAX),
+            issued: self.issued(),
+            lineage: self.story.as_ref().map_or(0, |story| story.lineage),
+            sightings: self.sightings.into(),
+            actors: u32::try_from(self.bindings().count()).unwrap_or(u32::MAX),
             adopted: !trusted,
-            ended: self.ended.is_some(),
+            ended: self.ended(),
+            crowd: self.crowd(neighbours),
         }
+    }
+
+    /// The actors of a session that at least three use, told apart by what is not the address.
+    fn crowd(&self, neighbours: &Neighbours) -> Box<[Member]> {
+        if self.story.as_ref().is_none_or(|story| story.suspects.len() < 2) {
+            return Box::default();
+        }
+        let mut kinds: SmallVec<[&Binding; 4]> = SmallVec::new();
+        let members = self.bindings().map(|binding| {
+            let alike = |kind: &&Binding| !binding.compare_with(kind, neighbours).differs_beside_address();
+            let kind = kinds.iter().position(alike).unwrap_or_else(|| {
+                kinds.push(binding);
+                kinds.len() - 1
+            });
+            Member {
+                last_seen: binding.last_seen,
+                kind: u8::try_from(kind).unwrap_or(u8::MAX),
+                interleaved: binding.suspected().interleaved,
+            }
+        });
+        members.collect()
     }
 
     /// Reduces the session to its owner when it is past its idle or absolute timeout: policy ends
     /// a session, memory of its victim stays.
     pub fn reduce(&mut self, now: Timestamp, idle: Duration, absolute: Duration) {
-        if now.since(self.last_seen) >= idle || now.since(self.period) >= absolute {
-            // Counted anew: a session that goes on is not reduced at every look.
-            self.period = now;
-            self.bindings.truncate(1);
-            self.bindings.shrink_to_fit();
-            self.turns.clear();
+        let Some(story) = &mut self.story else { return };
+        if now.since(self.last_seen) >= idle || now.since(story.period) >= absolute {
+            story.suspects = Vec::new();
+            story.turns.clear();
+            if story.is_over() {
+                self.story = None;
+            }
         }
     }
-}
-
-/// Whether an address is unknown, or shared by all behind a translation.
-fn is_vague(client: &ClientIdentity, neighbours: &Neighbours) -> bool {
-    client.address.is_none_or(|address| neighbours.topology().is_outside_of_nat(address))
-}
-
-/// Rank of a difference: fewer different facets first, then the nearer address.
-fn distance(diff: &IdentityDiff) -> (u8, u8) {
-    let facets = u8::from(diff.address.is_different()) + u8::from(diff.user_agent.is_different());
-    let address = match diff.address {
-        Comparison::Different(AddressChange::OtherNetwork | AddressChange::OtherFamily) => 2,
-        Comparison::Different(AddressChange::SameNetwork) => 1,
-        _ => 0,
-    };
-    (facets, address)
-}
-
-fn actor_id(key: &DigestKey, session: TokenRef, client: &ClientIdentity) -> Digest16 {
-    let address = client.address.map(|a| a.to_string()).unwrap_or_default();
-    let (family, os, major) =
-        client.user_agent.as_ref().map_or(("", "", 0), |ua| (ua.family.as_ref(), ua.os.as_ref(), ua.major));
-    key.digest(&[&session.0, address.as_bytes(), family.as_bytes(), os.as_bytes(), &major.to_be_bytes()])
 }

@@ -8,7 +8,8 @@ use foldhash::fast::FixedState;
 
 use super::observation::Observation;
 use crate::base::ids::Digest16;
-use crate::token::{Outcome, RequestView, SeenToken};
+use crate::base::time::{Stamp, Timestamp};
+use crate::token::{Outcome, RequestView, SeenToken, TokenSighting, TokenUse};
 
 /// The last request of a suspect.
 #[derive(Clone, Debug)]
@@ -23,6 +24,21 @@ pub struct LastRequest {
     pub outcome: Outcome,
     /// Status code of the reply, when seen.
     pub status: Option<u16>,
+}
+
+impl LastRequest {
+    /// The request as a sighting that is judged at `at`.
+    #[must_use]
+    pub fn sighting(&self, at: Timestamp) -> TokenSighting {
+        let frame = self.request.complete.frame;
+        TokenSighting {
+            token: self.token.clone(),
+            action: TokenUse::Presented,
+            request: Arc::clone(&self.request),
+            at: Stamp { ts: at, frame },
+            plaintext: self.plaintext,
+        }
+    }
 }
 
 /// Last requests by suspect, bounded; the suspect noted longest ago is forgotten first.

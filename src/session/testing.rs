@@ -4,17 +4,21 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Observation, SessionConfig, SessionTable, Sighting};
+use smallvec::smallvec;
+
+use super::{Evidence, Observation, SessionConfig, SessionTable, Sighting};
 use crate::base::ids::Digest16;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::flow::FlowId;
 use crate::identity::user_agent::{Kind, UserAgent};
 use crate::identity::{AddressSource, ClientIdentity};
+use crate::packet::{ClaimKind, NeighbourClaim};
 use crate::proto::HttpVersion;
 use crate::token::sighting::HttpView;
 use crate::token::{
-    Carrier, Issued, Outcome, OutcomeSighting, RequestId, RequestView, SeenToken, TokenClass, TokenSighting, TokenUse,
+    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
+    TokenSighting, TokenUse,
 };
 
 /// The server that every client talks to unless told otherwise.
@@ -74,12 +78,22 @@ pub(crate) fn weak(n: u8) -> SeenToken {
     SeenToken { strength: 30, by_address: Some(Digest16([n ^ 0x80; 16])), ..strong(n) }
 }
 
+/// The uses of tokens among what was seen.
+pub(crate) fn uses(seen: Vec<Evidence>) -> Vec<Arc<Observation>> {
+    seen.iter().filter_map(Evidence::token_use).map(Arc::clone).collect()
+}
+
 /// Sessions under test, with a clock that tests turn.
 pub(crate) struct World {
     pub(crate) table: SessionTable,
     pub(crate) seconds: f64,
     pub(crate) server: IpAddr,
     pub(crate) host: &'static str,
+    pub(crate) method: &'static str,
+    /// The next reply hands out another value.
+    pub(crate) renews: bool,
+    /// The next request goes to a login page.
+    pub(crate) at_login: bool,
     frame: u64,
 }
 
@@ -94,6 +108,9 @@ impl World {
             seconds: 1_000_000.0,
             server: SERVER.parse().unwrap(),
             host: "shop.test",
+            method: "GET",
+            renews: false,
+            at_login: false,
             frame: 0,
         }
     }
@@ -126,7 +143,7 @@ impl World {
             inner_hop: false,
             http: Some(HttpView {
                 version: HttpVersion::V11,
-                method: "GET".into(),
+                method: self.method.into(),
                 host: self.host.into(),
                 path: "/account".into(),
                 query: None,
@@ -161,7 +178,7 @@ impl World {
         };
         self.table.on_time(self.now(), &mut out);
         self.table.apply(Sighting::Token(sighting), &mut out);
-        out
+        uses(out)
     }
 
     /// The server hands a token to a client that presented `old`, or nothing.
@@ -215,8 +232,35 @@ impl World {
         let refs = [Some(token.token), token.by_address];
         let tokens = refs.into_iter().flatten().map(|token| (token, outcome)).collect();
         self.table.on_time(self.now(), &mut out);
-        self.table
-            .apply(Sighting::Outcome(OutcomeSighting { request: Arc::clone(request), tokens, status, at }), &mut out);
+        let renewed = if std::mem::take(&mut self.renews) { smallvec![token.token] } else { smallvec![] };
+        let login = std::mem::take(&mut self.at_login);
+        let reply = OutcomeSighting { request: Arc::clone(request), tokens, renewed, login, status, at };
+        self.table.apply(Sighting::Outcome(reply), &mut out);
+        uses(out)
+    }
+
+    /// The end: whatever waited is judged.
+    pub(crate) fn drained(&mut self) -> Vec<Arc<Observation>> {
+        let mut out = Vec::new();
+        self.table.drain(&mut out);
+        uses(out)
+    }
+
+    /// Somebody says on the wire where an address is.
+    pub(crate) fn claim(&mut self, address: &str, last: u8, kind: ClaimKind) {
+        let at = self.stamp();
+        let mac = MacAddr([2, 0, 0, 0, 0, last]);
+        let claim = NeighbourClaim { tenant: Tenant::default(), ip: address.parse().unwrap(), mac, kind };
+        self.table.apply(Sighting::Neighbour(claim, at), &mut Vec::new());
+    }
+
+    /// Something is odd on the path of a request of `client` that carries `token`.
+    pub(crate) fn odd(&mut self, kind: PathKind, client: &ClientIdentity, token: Option<&SeenToken>) -> Vec<Evidence> {
+        let request = self.request(client);
+        let at = self.stamp();
+        let tokens = token.cloned().into_iter().collect();
+        let mut out = Vec::new();
+        self.table.apply(Sighting::Path(PathSighting { kind, from_client: true, request, tokens, at }), &mut out);
         out
     }
 

@@ -19,11 +19,17 @@ struct Turn {
     ended: Timestamp,
 }
 
-/// The last turns of a session, oldest first. A session that only its owner uses has one.
+/// The last turns of a session, oldest first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Turns(SmallVec<[Turn; 1]>);
+pub struct Turns(SmallVec<[Turn; 2]>);
 
 impl Turns {
+    /// One turn of `actor`, so far alone.
+    #[must_use]
+    pub fn of(actor: Digest16, started: Timestamp, ended: Timestamp) -> Self {
+        Self(SmallVec::from_iter([Turn { actor, started, ended }]))
+    }
+
     /// Notes a request of `actor`; returns whether a new turn began with it.
     pub fn note(&mut self, actor: Digest16, at: Timestamp) -> bool {
         if let Some(last) = self.0.last_mut().filter(|turn| turn.actor == actor) {

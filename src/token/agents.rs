@@ -88,9 +88,12 @@ mod tests {
     fn a_flood_of_texts_is_forgotten_and_counted() {
         let mut agents = UserAgents::new(Arc::default(), [1; 16]);
         let mut hits = 0;
-        for n in 0..=TEXT_LIMIT {
+        let before = agents.read(Some(b"Acme/1"), &[], &mut hits);
+        for n in 1..=TEXT_LIMIT {
             agents.read(Some(format!("A/{n}").as_bytes()), &[], &mut hits);
         }
         assert_eq!((hits, agents.seen.len()), (1, 1));
+        let after = agents.read(Some(b"Acme/1"), &[], &mut hits);
+        assert_eq!((*after).clone(), (*before).clone(), "the same program, though another copy of the text");
     }
 }

@@ -22,12 +22,83 @@ pub struct LoginRule {
 
 /// All login rules.
 #[derive(Clone, Debug, Default)]
-pub struct LoginRules(pub Vec<LoginRule>);
+pub struct LoginRules {
+    rules: Vec<LoginRule>,
+    last_words: LastWords,
+}
+
+/// In how a path ends that any rule may fit: a small filter, since every request is put to it.
+#[derive(Clone, Debug, Default)]
+struct LastWords {
+    bits: [u64; 16],
+    /// Some pattern may fit anything.
+    any: bool,
+}
+
+impl LastWords {
+    fn place(path: &[u8]) -> (usize, u64) {
+        let word = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+        let letter = |b: Option<&u8>| b.map_or(0, |b| usize::from(b.to_ascii_lowercase()));
+        let hash = word.len().wrapping_mul(37) ^ letter(word.first()).wrapping_mul(11) ^ letter(word.last()) << 3;
+        (hash / 64 % 16, 1 << (hash % 64))
+    }
+
+    fn add(&mut self, pattern: &Pattern) {
+        match pattern.as_exact() {
+            Some(exact) if exact.starts_with('/') => {
+                let (slot, bit) = Self::place(plain(exact.as_bytes()));
+                if let Some(bits) = self.bits.get_mut(slot) {
+                    *bits |= bit;
+                }
+            }
+            // It may fit what does not end in a word of its own.
+            _ => self.any = true,
+        }
+    }
+
+    fn may_fit(&self, path: &[u8]) -> bool {
+        let (slot, bit) = Self::place(plain(path));
+        self.any || self.bits.get(slot).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
+/// What a path is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// Neither.
+    Other,
+    /// A login page.
+    Login,
+    /// It ends a session.
+    Logout,
+}
 
 /// Endings of page names that say nothing.
 const ENDINGS: [&[u8]; 9] = [b".php", b".aspx", b".asp", b".jsp", b".jsf", b".html", b".htm", b".do", b".action"];
 
 impl LoginRules {
+    /// These rules.
+    #[must_use]
+    pub fn new(rules: Vec<LoginRule>) -> Self {
+        let mut last_words = LastWords::default();
+        rules.iter().flat_map(|rule| rule.paths.iter().chain(&rule.logout_paths)).for_each(|p| last_words.add(p));
+        Self { rules, last_words }
+    }
+
+    /// What a path on a host (lower case, no port) is for; a way out goes before a way in.
+    #[must_use]
+    pub fn page(&self, host: &str, path: &[u8]) -> Page {
+        if !self.last_words.may_fit(path) {
+            Page::Other
+        } else if self.is_logout(host, path) {
+            Page::Logout
+        } else if self.is_login(host, path) {
+            Page::Login
+        } else {
+            Page::Other
+        }
+    }
+
     /// Whether a path on a host (lower case, no port) is a login page.
     #[must_use]
     pub fn is_login(&self, host: &str, path: &[u8]) -> bool {
@@ -51,7 +122,7 @@ impl LoginRules {
 
     fn any(&self, host: &str, path: &[u8], of: fn(&LoginRule) -> &Vec<Pattern>) -> bool {
         let path = plain(path);
-        self.0.iter().filter(|rule| rule.hosts.include(host)).flat_map(of).any(|pattern| fits(pattern, path))
+        self.rules.iter().filter(|rule| rule.hosts.include(host)).flat_map(of).any(|pattern| fits(pattern, path))
     }
 }
 
@@ -85,7 +156,7 @@ mod tests {
 
     fn rules() -> LoginRules {
         let patterns = |words: &[&str]| words.iter().map(|w| Pattern::parse(w)).collect();
-        LoginRules(vec![
+        LoginRules::new(vec![
             LoginRule {
                 paths: patterns(&["/login", "/wp-login.php", "/idp/*/sso"]),
                 logout_paths: patterns(&["/logout"]),
@@ -116,6 +187,10 @@ mod tests {
         for path in ["/", "", "/xlogin", "/login/help", "/loginx", "/enter", "/logout"] {
             assert!(!rules.is_login("", path.as_bytes()), "{path}");
         }
+        assert_eq!(
+            ["/login", "/account/logout.php", "/"].map(|path| rules.page("", path.as_bytes())),
+            [Page::Login, Page::Logout, Page::Other]
+        );
         assert!(rules.is_login("www.shop.test", b"/enter") && rules.is_logout("a", b"/account/logout.php"));
     }
 

@@ -160,7 +160,8 @@ pub enum TokenUse {
     Presented,
     /// A server issued it.
     Issued(Issued),
-    /// A server deleted it: the token presented in the request that this reply answers.
+    /// A server ended it: its reply to a request that presented the token deleted it, or sent the
+    /// client from a logout path to a login page.
     Deleted,
 }
 
@@ -216,6 +217,10 @@ pub struct OutcomeSighting {
     /// The refs of the tokens it presented, those by the server's address included, each with what
     /// became of it.
     pub tokens: SmallVec<[(TokenRef, Outcome); 2]>,
+    /// Of these, the ones in whose place the reply hands out another value.
+    pub renewed: SmallVec<[TokenRef; 1]>,
+    /// The request went to a login page.
+    pub login: bool,
     /// Status code.
     pub status: u16,
     /// The frame that completed the reply head.
@@ -227,9 +232,13 @@ pub struct OutcomeSighting {
 pub struct PathSighting {
     /// What.
     pub kind: PathKind,
-    /// The flow as its sender's request would be seen; `http` and ordinal are of the request where one
-    /// is known.
+    /// The side that sent it, or in whose name it was sent.
+    pub from_client: bool,
+    /// The latest unanswered request of the flow; without one, the flow as a request of its client
+    /// would be seen.
     pub request: Arc<RequestView>,
+    /// The tokens of that request.
+    pub tokens: SmallVec<[SeenToken; 2]>,
     /// The frame that showed it.
     pub at: Stamp,
 }
@@ -250,6 +259,24 @@ impl From<AnomalyKind> for PathKind {
         match kind {
             AnomalyKind::FragmentConflict => Self::FragmentConflict,
             tcp => Self::Tcp(tcp),
+        }
+    }
+}
+
+impl PathKind {
+    /// The word of alerts.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Tcp(kind) => kind.label(),
+            Self::Ambiguous(Ambiguity::LengthAndEncoding) => "length_and_encoding",
+            Self::Ambiguous(Ambiguity::DifferingLengths) => "differing_lengths",
+            Self::Ambiguous(Ambiguity::ObfuscatedEncoding) => "obfuscated_encoding",
+            Self::Ambiguous(Ambiguity::SpaceBeforeColon) => "space_before_colon",
+            Self::Ambiguous(Ambiguity::BareLineEnd) => "bare_line_end",
+            Self::Ambiguous(Ambiguity::UrgentByte) => "urgent_byte",
+            Self::Ambiguous(Ambiguity::ForwardedHeaders) => "forwarded_headers",
+            Self::FragmentConflict => "fragment_conflict",
         }
     }
 }

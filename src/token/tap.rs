@@ -23,7 +23,7 @@ use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
 use super::find::{Finder, Found, PAIR_LIMIT};
-use super::login::LoginRules;
+use super::login::{LoginRules, Page};
 use super::mask::{self, Known};
 use super::names::TokenNames;
 use super::service::Site;
@@ -36,6 +36,9 @@ use super::url::{self, Target};
 
 /// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
 pub const PIPELINE_LIMIT: usize = 128;
+
+/// Tokens of a request that what is odd about its path is told with.
+const PATH_TOKENS: usize = 2;
 
 /// The rules this floor works by; a reload swaps them as one.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +115,7 @@ struct Waiting {
     site: Arc<Site>,
     presented: SmallVec<[SeenToken; 2]>,
     cookies: u32,
+    page: Page,
 }
 
 impl TokenTap {
@@ -192,7 +196,9 @@ impl TokenTap {
         let view = Arc::new(view);
         if disagree {
             let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
-            self.seen.push(Seen::Path(PathSighting { kind, request: view.clone(), at: complete }));
+            let tokens = tokens.iter().take(PATH_TOKENS).cloned().collect();
+            let request = view.clone();
+            self.seen.push(Seen::Path(PathSighting { kind, from_client: true, request, tokens, at: complete }));
         }
 
         let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
@@ -202,7 +208,8 @@ impl TokenTap {
                 presented.push(token); // of the others the reply says nothing
             }
         }
-        let waiting = Waiting { view, site, presented, cookies };
+        let page = rules.login.page(site.host(), target.path);
+        let waiting = Waiting { view, site, presented, cookies, page };
         if state.waiting.len() < PIPELINE_LIMIT {
             state.waiting.push_back(waiting);
         } else {
@@ -230,6 +237,7 @@ impl TokenTap {
             }
         };
         let presented = request.as_ref().map_or(&[][..], |r| &r.presented);
+        let page = request.as_ref().map_or(Page::Other, |r| r.page);
 
         let rules = self.rules.clone();
         let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
@@ -264,11 +272,24 @@ impl TokenTap {
             self.seen.push(Seen::Outcome(OutcomeSighting {
                 request: view.clone(),
                 tokens: judged.collect(),
+                renewed: set
+                    .iter()
+                    .filter(|(_, f)| !f.set.deletes)
+                    .filter_map(|(token, _)| replaced(presented, token))
+                    .flat_map(|old| [Some(old.token), old.by_address])
+                    .flatten()
+                    .collect(),
+                login: page == Page::Login,
                 status: head.status,
                 at: complete,
             }));
         }
-        for token in presented.iter().filter(|t| t.carrier == Carrier::Cookie && deleted(t)) {
+        let logged_out = |t: &SeenToken| {
+            page == Page::Logout
+                && to_login
+                && matches!(t.class, TokenClass::Session | TokenClass::Idp | TokenClass::Edge)
+        };
+        for token in presented.iter().filter(|t| t.carrier == Carrier::Cookie && deleted(t) || logged_out(t)) {
             self.sighting(token, TokenUse::Deleted, &view, complete);
         }
         let mut issued: SmallVec<[SeenToken; 2]> = SmallVec::new();
@@ -360,9 +381,15 @@ impl TokenTap {
         view
     }
 
-    fn path(&mut self, state: &FlowTokens, flow: &FlowInfo, kind: PathKind, sender: Direction, at: Stamp) {
-        let request = Arc::new(self.flow_view(state, flow, sender, at));
-        self.seen.push(Seen::Path(PathSighting { kind, request, at }));
+    /// Something is odd about what travels in `dir`. Who the client is, its requests say; without
+    /// one, whoever opened the flow.
+    fn path(&mut self, state: &FlowTokens, flow: &FlowInfo, kind: PathKind, dir: Direction, at: Stamp) {
+        let (request, tokens) = match state.waiting.back() {
+            Some(waiting) => (waiting.view.clone(), waiting.presented.iter().take(PATH_TOKENS).cloned().collect()),
+            None => (Arc::new(self.flow_view(state, flow, Direction::Forward, at)), SmallVec::new()),
+        };
+        let from_client = ends(flow, dir).0 == request.source;
+        self.seen.push(Seen::Path(PathSighting { kind, from_client, request, tokens, at }));
     }
 
     /// Digests a token: here the raw value becomes a ref.

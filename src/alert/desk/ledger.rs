@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::time::Duration;
 
 use super::super::alert::{Alert, Standing, Status};
-use crate::base::ids::Digest16;
+use crate::base::ids::{Digest16, TokenRef};
 use crate::base::time::Timestamp;
 use crate::detect::{Finding, Severity, Subject};
+use crate::session::Evidence;
 
 /// Lines of one incident in any [`RATE_SPAN`].
 const RATE_LINES: usize = 10;
@@ -47,9 +48,9 @@ impl Entry {
             incident,
             rank,
             count: finding.totals.map_or(1, |totals| totals.requests),
-            first: match finding.subject {
-                Subject::Suspect { .. } => finding.observation.subject.first_seen,
-                Subject::Exposure { .. } => finding.observation.request.complete.ts,
+            first: match (&finding.subject, &finding.evidence) {
+                (Subject::Suspect { .. }, Evidence::Use(seen)) => seen.subject.first_seen,
+                (_, evidence) => evidence.at().ts,
             },
             last,
             finding,
@@ -63,10 +64,10 @@ impl Entry {
     /// Counts one more finding. It is shown from now on unless it is the weaker one; about the
     /// very request that is shown, what is known later is known better.
     fn absorb(&mut self, finding: Finding, now: Timestamp) {
-        let request = &finding.observation.request;
+        let request = finding.evidence.request().id;
         self.count = finding.totals.map_or(self.count.saturating_add(1), |totals| totals.requests);
         self.last = self.last.max(latest(&finding, now));
-        let newer_knowledge = finding.totals.is_some() || request.id == self.finding.observation.request.id;
+        let newer_knowledge = finding.totals.is_some() || request == self.finding.evidence.request().id;
         if newer_knowledge || finding.severity >= self.finding.severity {
             self.finding = finding;
         }
@@ -94,11 +95,11 @@ impl Entry {
     }
 }
 
-/// The use that a finding is about. An exposure shows its first observation with totals up to `now`.
+/// When what a finding is about happened last. An exposure shows its first observation with totals up to `now`.
 fn latest(finding: &Finding, now: Timestamp) -> Timestamp {
     match finding.subject {
-        Subject::Suspect { .. } => finding.observation.request.complete.ts,
         Subject::Exposure { .. } => now,
+        _ => finding.evidence.at().ts,
     }
 }
 
@@ -136,6 +137,14 @@ impl Incident {
     }
 }
 
+/// Session and detector of a finding about one suspect.
+fn suspect_key(finding: &Finding) -> Option<(TokenRef, &'static str)> {
+    match finding.subject {
+        Subject::Suspect { session, .. } => Some((session, finding.detector.id)),
+        _ => None,
+    }
+}
+
 /// Every alert known, and the incidents they belong to. Keys are keyed digests: nobody on the
 /// wire chooses them, and ordered maps keep the same history in the same order.
 #[derive(Debug)]
@@ -145,6 +154,8 @@ pub(super) struct Ledger {
     incidents: BTreeMap<Digest16, Incident>,
     /// Alerts by when they last moved.
     by_age: BTreeMap<u64, Digest16>,
+    /// Suspects with an alert of their own, by session and detector.
+    suspects: BTreeMap<(TokenRef, &'static str), usize>,
     moves: u64,
 }
 
@@ -155,8 +166,18 @@ impl Ledger {
             entries: BTreeMap::new(),
             incidents: BTreeMap::new(),
             by_age: BTreeMap::new(),
+            suspects: BTreeMap::new(),
             moves: 0,
         }
+    }
+
+    pub(super) fn knows(&self, id: Digest16) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// How many suspects of a session have an alert of a detector of their own.
+    pub(super) fn suspects(&self, session: TokenRef, detector: &'static str) -> usize {
+        self.suspects.get(&(session, detector)).copied().unwrap_or_default()
     }
 
     pub(super) fn incident(&self, id: Digest16) -> Option<&Incident> {
@@ -179,6 +200,9 @@ impl Ledger {
         self.by_age.insert(self.moves, id);
         let shared = self.incidents.entry(incident).or_default();
         shared.alerts += usize::from(is_new);
+        if let Some(key) = suspect_key(&finding).filter(|_| is_new) {
+            *self.suspects.entry(key).or_default() += 1;
+        }
         let entry = match self.entries.entry(id) {
             btree_map::Entry::Vacant(place) => place.insert(Entry::new(incident, rank, finding, now, self.moves)),
             btree_map::Entry::Occupied(place) => {
@@ -194,6 +218,14 @@ impl Ledger {
 
     fn forget_oldest(&mut self) -> bool {
         let Some(entry) = self.by_age.pop_first().and_then(|(_, id)| self.entries.remove(&id)) else { return false };
+        if let Some(key) = suspect_key(&entry.finding)
+            && let Some(known) = self.suspects.get_mut(&key)
+        {
+            *known = known.saturating_sub(1);
+            if *known == 0 {
+                self.suspects.remove(&key);
+            }
+        }
         if let Some(incident) = self.incidents.get_mut(&entry.incident) {
             incident.alerts = incident.alerts.saturating_sub(1);
             if incident.alerts == 0 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::testing::{alert, at, desk, exposure, finding, stolen_session};
+use super::super::testing::{alert, at, desk, exposure, finding, odd_path, seen, seen_mut, stolen_session};
 use super::*;
 use crate::session::Observation;
 
@@ -20,7 +20,7 @@ fn other_suspect(n: u8) -> Observation {
 
 /// Another request of the same suspect.
 fn next_request(n: u32, mut finding: Finding) -> Finding {
-    let seen = Arc::make_mut(&mut finding.observation);
+    let seen = seen_mut(&mut finding);
     Arc::make_mut(&mut seen.request).id.ordinal = n;
     finding
 }
@@ -223,7 +223,7 @@ fn the_end_comes_in_the_order_of_the_beginning() {
             desk.absorb(finding("TT-1003", Severity::High, other_suspect(n)), at(round));
         }
     }
-    let ended: Vec<_> = desk.finish().iter().map(|a| a.observation.subject.id.0[0]).collect();
+    let ended: Vec<_> = desk.finish().iter().map(|a| seen(&a.evidence).subject.id.0[0]).collect();
     assert_eq!(ended, order);
 }
 
@@ -232,9 +232,66 @@ fn first_and_last_use_are_kept_across_updates() {
     let mut desk = desk(DeskConfig::default());
     desk.absorb(stolen("TT-1003", Severity::High), at(0));
     let mut later = next_request(1, stolen("TT-1003", Severity::High));
-    let seen = Arc::make_mut(&mut later.observation);
+    let seen = seen_mut(&mut later);
     Arc::make_mut(&mut seen.request).complete.ts = at(30);
     let update = desk.absorb(later, at(30)).unwrap();
     assert_eq!(update.last.since(update.first), Duration::from_secs(30));
     assert_eq!(update.at().ts, at(30));
+}
+
+/// A finding about suspect `n` of the one session.
+fn suspect(n: u32) -> Finding {
+    let mut seen = stolen_session();
+    seen.subject.id.0[..4].copy_from_slice(&n.to_be_bytes());
+    finding("TT-1001", Severity::Low, seen)
+}
+
+#[test]
+fn a_fan_of_thousands_is_a_few_alerts_and_a_count() {
+    let mut desk = desk(DeskConfig::default());
+    let told = (0..5_000).filter_map(|n| desk.absorb(suspect(n), at(i64::from(n)))).count();
+    // 16 told apart; of the others the 1st, 2nd, 4th …
+    assert_eq!(told, 16 + 13);
+    let ended = desk.finish();
+    assert_eq!(ended.iter().map(|a| a.count).collect::<Vec<_>>(), [5_000 - 16]);
+    assert!(ended[0].message.contains("presented by many clients"), "{}", ended[0].message);
+    assert_eq!(desk.counters().session_limit_hits, 5_000 - 16);
+    assert!(desk.absorb(suspect(3), at(6_000)).is_some(), "known ones stay apart");
+    balanced(&desk, 5_001);
+
+    // Another session, another detector: the plain attack is still told.
+    let mut plain = stolen_session();
+    plain.session.id = Digest16([9; 16]);
+    assert!(desk.absorb(finding("TT-1001", Severity::Low, plain), at(6_001)).is_some());
+    let mut worse = suspect(77);
+    (worse.detector, worse.severity) = (super::super::testing::detector("TT-1004"), Severity::Critical);
+    assert!(desk.absorb(worse, at(6_002)).is_some());
+}
+
+#[test]
+fn forgotten_suspects_make_room() {
+    let mut desk = desk(DeskConfig { max_keys: 4, suspects: 3, ..DeskConfig::default() });
+    for n in 0..3 {
+        desk.absorb(suspect(n), at(0));
+    }
+    for n in 0..4 {
+        let mut other = stolen_session();
+        other.session.id = Digest16([n; 16]);
+        desk.absorb(finding("TT-1001", Severity::Low, other), at(1));
+    }
+    desk.absorb(suspect(9), at(2));
+    assert_eq!(desk.counters().session_limit_hits, 0);
+}
+
+#[test]
+fn a_path_is_told_as_any_other_subject() {
+    use crate::flow::AnomalyKind;
+    use crate::token::PathKind;
+    let odd = || odd_path("TT-4001", PathKind::Tcp(AnomalyKind::OverlapConflict), false);
+    let mut desk = desk(DeskConfig::default());
+    let counts: Vec<_> = (0..9).filter_map(|n| desk.absorb(odd(), at(n))).map(|a| a.count).collect();
+    assert_eq!(counts, [1, 2, 4, 8]);
+    let mut other = odd();
+    other.subject = Subject::Path(None);
+    assert_eq!(desk.absorb(other, at(9)).map(|a| a.count), Some(1));
 }

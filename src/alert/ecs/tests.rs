@@ -5,11 +5,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::testing::{alert, exposure, finding, sensor, stolen_session, validate};
+use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session, validate};
 use super::super::{fit, schema_alert};
 use super::*;
 use crate::detect::Finding;
 use crate::identity::{AddressReason, AgentReason, Comparison, IdentityDiff};
+use crate::session::Observation;
 
 fn told(finding: Finding) -> Value {
     let text = line(&alert(finding), &sensor());
@@ -43,7 +44,7 @@ fn an_alert_is_the_line_of_the_contract() {
         "network": {
             "transport": "tcp", "protocol": "http",
             "community_id": super::super::community_id::tcp(
-                alert.observation.request.source, alert.observation.request.destination),
+                alert.evidence.request().source, alert.evidence.request().destination),
         },
         "url": {"domain": "shop.test", "path": "/account/email", "query": "to=‹…›"},
         "http": {"version": "1.1", "request": {"method": "POST"}, "response": {"status_code": 200}},
@@ -57,6 +58,7 @@ fn an_alert_is_the_line_of_the_contract() {
                 "name": "PHPSESSID", "class": "session", "service": "shop.test",
                 "issued": "2026-11-22T10:32:07.311Z", "lineage": 0, "sightings": 24, "actors": 2,
             },
+            "anomaly": null,
             "signals": [
                 {"name": "network", "points": 20}, {"name": "ua_family", "points": 30},
                 {"name": "tool", "points": 40}, {"name": "prior_live", "points": 10},
@@ -171,6 +173,33 @@ fn at_one_address_the_programs_tell_the_two_apart() {
 fn taking_turns_is_said_so() {
     let value = told(finding("TT-1004", Severity::Critical, stolen_session()));
     assert_eq!(value["message"], "session token PHPSESSID of shop.test, used in turns by 198.51.100.7 and 203.0.113.9");
+}
+
+#[test]
+fn an_odd_path_is_an_alert_without_a_token() {
+    use crate::proto::Ambiguity;
+    use crate::token::PathKind;
+    let value = told(odd_path("TT-4011", PathKind::Ambiguous(Ambiguity::LengthAndEncoding), false));
+    assert_eq!(
+        value["message"],
+        "Content-Length and Transfer-Encoding in one message, from 203.0.113.9 to 10.0.1.20:8080"
+    );
+    assert_eq!(value["event"]["category"], json!(["intrusion_detection", "network"]));
+    assert_eq!((&value["source"]["ip"], &value["client"]["ip"]), (&json!("10.0.0.5"), &json!("203.0.113.9")));
+    assert_eq!(value["destination"], json!({"ip": "10.0.1.20", "port": 8080}));
+    assert!(value["network"]["community_id"].is_string() && value["url"]["domain"] == "shop.test");
+    assert_eq!(value["related"]["ip"], json!(["203.0.113.9", "10.0.1.20"]));
+    let ours = &value["tokentrail"];
+    for null in ["token", "suspect", "prior"] {
+        assert!(ours.as_object().unwrap().contains_key(null) && ours[null].is_null(), "{null}");
+    }
+    assert_eq!(ours["anomaly"], json!({"kind": "length_and_encoding", "from": "client"}));
+    assert_eq!((&ours["frame"], &ours["outcome"]), (&json!(10_140), &json!("unknown")));
+    assert!(ours["advice"].as_array().unwrap().iter().all(|step| !step.as_str().unwrap().contains("PHPSESSID")));
+
+    let value = told(odd_path("TT-4001", PathKind::Tcp(crate::flow::AnomalyKind::OverlapConflict), true));
+    assert_eq!(value["tokentrail"]["token"]["id"], "php_session");
+    assert!(value["message"].as_str().unwrap().ends_with("the request carries session token PHPSESSID of shop.test"));
 }
 
 /// An observation with this text wherever the wire could put one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::testing::{alert, exposure, finding, sensor, stolen_session};
+use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session};
 use super::*;
 
 #[test]
@@ -30,6 +30,17 @@ fn an_exposure_has_one_side() {
     let text = render(&alert(exposure(3)), &sensor(), Color::Never);
     assert!(!text.contains("victim") && text.contains("203.0.113.9"), "{text}");
     assert!(text.contains("1 token of 2 clients in 3 requests"));
+}
+
+#[test]
+fn an_odd_path_has_two_ends() {
+    let kind = crate::token::PathKind::FragmentConflict;
+    for (carried, token) in [(false, "none known"), (true, "7f7f7f7f")] {
+        let text = render(&alert(odd_path("TT-4001", kind, carried)), &sensor(), Color::Never);
+        let line = |start: &str| text.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_string();
+        assert!(line("client").contains("203.0.113.9") && line("server").contains("10.0.1.20:8080"), "{text}");
+        assert!(line("token").contains(token) && !text.contains("victim"), "{text}");
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn known(world: &mut World, by: &ClientIdentity) -> (u64, u32) {
     world.wait(10.0);
     let seen = present(world, &(VICTIM, SERVER, by.clone()));
     let mut all = seen;
-    world.table.drain(&mut all);
+    all.extend(world.drained());
     all.last().map(|o| (o.session.sightings - 1, o.session.actors)).unwrap()
 }
 
@@ -97,8 +97,7 @@ fn a_request_by_nobody_hides_none_by_somebody() {
     world.used(&victim, &strong(1));
     // the server's leg comes first and does not say who it is; the thief's own leg does
     legs(&mut world, &(PROXY, SERVER, nobody(&thief)), &(THIEF, PROXY, thief));
-    let mut seen = Vec::new();
-    world.table.drain(&mut seen);
+    let seen = world.drained();
     assert!(seen.iter().any(|o| o.diff.is_some_and(|d| d.address.is_different())));
 }
 
@@ -120,8 +119,7 @@ fn a_thief_who_replays_at_once_is_seen() {
     for theft in thefts {
         let mut world = trusting();
         legs(&mut world, &near, &theft);
-        let mut seen = Vec::new();
-        world.table.drain(&mut seen);
+        let seen = world.drained();
         assert_eq!(repeats(&world), [0; 3], "{theft:?}");
         assert!(seen.iter().any(|o| o.diff.is_some_and(|d| d.is_distinct())), "{theft:?}");
     }
@@ -200,7 +198,7 @@ fn both_sides_of_a_translation_are_one_request() {
         for _ in 0..3 {
             let (one, other) = if swapped { (&far, &near) } else { (&near, &far) };
             let mut seen = legs(&mut world, one, other);
-            world.table.drain(&mut seen);
+            seen.extend(world.drained());
             assert!(seen.iter().all(|o| o.diff.is_none_or(|d| !d.is_distinct())));
         }
         // the address outside is nobody's: one inside that comes after it says more, and is applied
@@ -208,8 +206,7 @@ fn both_sides_of_a_translation_are_one_request() {
         let (near, far) = legs_of(&thief, "10.0.0.66");
         let (one, other) = if swapped { (&far, &near) } else { (&near, &far) };
         legs(&mut world, one, other);
-        let mut seen = Vec::new();
-        world.table.drain(&mut seen);
+        let seen = world.drained();
         assert!(seen.iter().any(|o| o.diff.is_some_and(|d| d.address.is_different())), "{swapped}");
         assert!(seen.iter().all(|o| o.interleaved.is_none()), "{swapped}");
     }
@@ -284,7 +281,7 @@ fn a_later_leg_fills_in_what_was_unknown() {
     present(&mut world, &(VICTIM, PROXY, victim.clone()));
     let seen = legs(&mut world, &(THIEF, SERVER, firefox(THIEF)), &(THIEF, PROXY, victim));
     let mut all = seen;
-    world.table.drain(&mut all);
+    all.extend(world.drained());
     let suspect = all.iter().find(|o| o.diff.is_some()).unwrap();
     assert!(matches!(suspect.diff.unwrap().address, Comparison::Different(_)));
     assert_eq!(suspect.prior.as_ref().unwrap().client.address, Some(VICTIM.parse().unwrap()));

@@ -58,7 +58,7 @@ fn rules() -> TapRules {
             basic,
             checkout,
         ]),
-        login: LoginRules(vec![LoginRule { paths: vec![Pattern::parse("/login")], ..LoginRule::default() }]),
+        login: LoginRules::new(vec![LoginRule { paths: vec![Pattern::parse("/login")], ..LoginRule::default() }]),
         agents: Arc::default(),
         topology: Arc::default(),
     }

@@ -1,0 +1,181 @@
+//! What is remembered of one actor that uses one session?
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::observation::BindingView;
+use super::{actor, neighbours::Neighbours};
+use crate::base::ids::{Digest16, DigestKey, TokenRef};
+use crate::base::time::Timestamp;
+use crate::identity::user_agent::Kind;
+use crate::identity::{ClientIdentity, IdentityDiff};
+
+/// Explained addresses that a binding remembers.
+const OTHER_ADDRESSES: usize = 8;
+
+/// One actor using one session. Nearly every binding is an owner's who never moves: what only
+/// suspects and movers have is boxed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Binding {
+    /// Keyed digest of (session, actor).
+    pub id: Digest16,
+    /// The actor: its first address, its latest user agent.
+    pub client: ClientIdentity,
+    /// First use.
+    pub first_seen: Timestamp,
+    /// Last use.
+    pub last_seen: Timestamp,
+    /// Requests; stops at the end of its range, as the next two.
+    pub requests: u32,
+    /// Requests that were accepted.
+    pub accepted: u32,
+    /// Requests that were rejected.
+    pub rejected: u32,
+    /// Of a suspect: what speaks against it.
+    pub suspicion: Option<Box<Suspicion>>,
+    /// Other addresses that were explained as the same client, latest last.
+    #[allow(clippy::box_collection, reason = "8 bytes for those who never move")]
+    other_addresses: Option<Box<SmallVec<[IpAddr; 1]>>>,
+}
+
+/// What is known of a suspect beside its requests.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Suspicion {
+    /// The actor it is compared with.
+    pub prior: Option<Digest16>,
+    /// That actor was live shortly before a turn of this one …
+    pub prior_was_live: bool,
+    /// … and was seen again after it.
+    pub prior_returned: bool,
+    /// It takes turns with another actor.
+    pub interleaved: bool,
+}
+
+impl Binding {
+    /// The first use of `session` by `client`.
+    #[must_use]
+    pub fn new(session: TokenRef, client: &ClientIdentity, at: Timestamp, key: &DigestKey) -> Self {
+        Self {
+            id: actor_id(key, session, client),
+            client: client.clone(),
+            first_seen: at,
+            last_seen: at,
+            requests: 0,
+            accepted: 0,
+            rejected: 0,
+            suspicion: None,
+            other_addresses: None,
+        }
+    }
+
+    /// An owned view.
+    #[must_use]
+    pub fn view(&self) -> BindingView {
+        BindingView {
+            id: self.id,
+            client: self.client.clone(),
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            requests: self.requests.into(),
+            accepted: self.accepted.into(),
+            rejected: self.rejected.into(),
+        }
+    }
+
+    /// What speaks against it; nothing against an owner.
+    #[must_use]
+    pub fn suspected(&self) -> Suspicion {
+        self.suspicion.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The prior actor was live shortly before this one's use, and again after it.
+    #[must_use]
+    pub fn prior_is_live(&self) -> bool {
+        let suspected = self.suspected();
+        suspected.prior_was_live && suspected.prior_returned
+    }
+
+    /// This suspect compared with its prior actor.
+    #[must_use]
+    pub fn compare_with(&self, prior: &Self, neighbours: &Neighbours) -> IdentityDiff {
+        prior.compare(&self.client, neighbours, false)
+    }
+
+    /// How `now` differs from this actor. `upgrade_left`: the one browser update is still free.
+    #[must_use]
+    pub fn compare(&self, now: &ClientIdentity, neighbours: &Neighbours, upgrade_left: bool) -> IdentityDiff {
+        let elsewhere = self.other_addresses.as_ref().zip(now.address).is_some_and(|(known, a)| known.contains(&a));
+        if elsewhere {
+            let known = ClientIdentity { address: now.address, ..self.client.clone() };
+            return actor::compare(&known, now, neighbours, upgrade_left);
+        }
+        actor::compare(&self.client, now, neighbours, upgrade_left)
+    }
+
+    /// Follows the actor: an explained address, its latest user agent, and what was unknown before.
+    pub fn follow(&mut self, now: &ClientIdentity, neighbours: &Neighbours) {
+        let (known, topology) = (self.client.address, neighbours.topology());
+        let translated = |(outside, inside)| topology.translates(inside, outside);
+        // The address inside a translation tells more than the one that all behind it share.
+        if known.is_none() || known.zip(now.address).is_some_and(translated) {
+            (self.client.address, self.client.address_from) = (now.address, now.address_from);
+            if let Some(known) = known {
+                let others = self.other_addresses.get_or_insert_default();
+                others.retain(|other| Some(*other) != now.address);
+                others.push(known);
+            }
+        }
+        if let Some(address) = now.address.filter(|_| self.client.address != now.address) {
+            let known = self.other_addresses.get_or_insert_default();
+            if !known.contains(&address) {
+                if known.len() >= OTHER_ADDRESSES {
+                    known.remove(0);
+                }
+                known.push(address);
+            }
+        }
+        if now.frame_mac.is_some() {
+            self.client.frame_mac = now.frame_mac;
+            self.client.direct = now.direct;
+        }
+        self.client.mac = now.mac.or(self.client.mac);
+        if let Some(agent) = now.user_agent.as_ref().filter(|agent| agent.kind != Kind::Helper) {
+            self.client.user_agent = Some(Arc::clone(agent));
+        }
+    }
+
+    /// Whether each of its requests was rejected.
+    #[must_use]
+    pub const fn only_rejected(&self) -> bool {
+        self.rejected > 0 && self.rejected >= self.requests
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let others = self.other_addresses.as_ref().map_or(0, |known| {
+            let spilled = if known.spilled() { known.capacity() * size_of::<IpAddr>() } else { 0 };
+            size_of_val(&**known) + spilled
+        });
+        others + self.suspicion.as_ref().map_or(0, |_| size_of::<Suspicion>())
+    }
+}
+
+fn actor_id(key: &DigestKey, session: TokenRef, client: &ClientIdentity) -> Digest16 {
+    let (address, family, os, major) = traits(client);
+    key.digest(&[&session.0, &address, family.as_bytes(), os.as_bytes(), &major.to_be_bytes()])
+}
+
+/// What names an actor: its address (IPv4 mapped into IPv6; zero when unknown) and its program.
+pub(super) fn traits(client: &ClientIdentity) -> ([u8; 16], &str, &str, u32) {
+    let address = client.address.map_or([0; 16], |address| match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    });
+    let (family, os, major) =
+        client.user_agent.as_ref().map_or(("", "", 0), |ua| (ua.family.as_ref(), ua.os.as_ref(), ua.major));
+    (address, family, os, major)
+}

@@ -1,0 +1,154 @@
+//! Who presents the tokens of others? One thief with many tokens shows across sessions what no
+//! single session shows.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::FixedState;
+use smallvec::SmallVec;
+
+use crate::base::ids::{Digest16, TokenRef};
+use crate::base::time::Timestamp;
+
+/// Tokens of others remembered of one presenter; beyond it the oldest goes.
+const TOKENS: usize = 16;
+
+/// Another's token that somebody presented.
+#[derive(Clone, Copy, Debug)]
+struct Foreign {
+    session: TokenRef,
+    owner: Digest16,
+    used: Timestamp,
+    returned: bool,
+}
+
+/// Suspects and the live sessions of others that they used, bounded; who came first is forgotten first.
+#[derive(Debug)]
+pub struct Presenters {
+    known: HashMap<Digest16, SmallVec<[Foreign; 1]>, FixedState>,
+    order: VecDeque<Digest16>,
+    limit: usize,
+    /// Presenters and tokens forgotten at the limit.
+    pub limit_hits: u64,
+}
+
+/// Another's tokens whose owners came back, so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Takings {
+    /// How many.
+    pub tokens: u32,
+    /// Of how many owners.
+    pub owners: u32,
+}
+
+impl Presenters {
+    /// Room for `limit` presenters; `seed` keys the hash.
+    #[must_use]
+    pub fn new(limit: usize, seed: u64) -> Self {
+        Self {
+            known: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
+            limit: limit.max(1),
+            limit_hits: 0,
+        }
+    }
+
+    /// `actor` used a session whose owner was live shortly before.
+    pub fn used(&mut self, actor: Digest16, session: TokenRef, owner: Digest16, at: Timestamp) {
+        if !self.known.contains_key(&actor) {
+            self.order.push_back(actor);
+            if self.order.len() > self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+                self.limit_hits += 1;
+            }
+        }
+        let tokens = self.known.entry(actor).or_default();
+        if let Some(known) = tokens.iter_mut().find(|known| known.session == session) {
+            known.used = known.used.max(at);
+            return;
+        }
+        if tokens.len() >= TOKENS {
+            tokens.remove(0);
+            self.limit_hits += 1;
+        }
+        tokens.push(Foreign { session, owner, used: at, returned: false });
+    }
+
+    /// The owner of a session was seen again; true when `actor` had used it within `window` before
+    /// and this was not known yet.
+    pub fn owner_returned(
+        &mut self,
+        actor: Digest16,
+        session: TokenRef,
+        at: Timestamp,
+        window: std::time::Duration,
+    ) -> bool {
+        let Some(tokens) = self.known.get_mut(&actor) else { return false };
+        let Some(known) = tokens.iter_mut().find(|known| known.session == session) else { return false };
+        let news = !known.returned && at.since(known.used) <= window;
+        known.returned |= news;
+        news
+    }
+
+    /// What `actor` is known to have taken.
+    #[must_use]
+    pub fn takings(&self, actor: Digest16) -> Takings {
+        let mut owners: SmallVec<[Digest16; 4]> = SmallVec::new();
+        let mut tokens = 0;
+        for taken in self.known.get(&actor).into_iter().flatten().filter(|taken| taken.returned) {
+            tokens += 1;
+            if !owners.contains(&taken.owner) {
+                owners.push(taken.owner);
+            }
+        }
+        Takings { tokens, owners: u32::try_from(owners.len()).unwrap_or(u32::MAX) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(600);
+
+    fn id(n: u8) -> Digest16 {
+        Digest16([n; 16])
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_parts(seconds, 0)
+    }
+
+    #[test]
+    fn tokens_count_once_their_owners_are_back() {
+        let mut all = Presenters::new(8, 1);
+        for (session, owner) in [(1, 11), (2, 12), (3, 12)] {
+            all.used(id(66), id(session), id(owner), at(0));
+            assert!(!all.owner_returned(id(67), id(session), at(1), WINDOW), "another presenter");
+        }
+        assert_eq!(all.takings(id(66)), Takings::default());
+        assert!(all.owner_returned(id(66), id(1), at(600), WINDOW));
+        assert!(!all.owner_returned(id(66), id(1), at(600), WINDOW), "no news");
+        assert!(!all.owner_returned(id(66), id(2), at(601), WINDOW), "too late");
+        assert!(all.owner_returned(id(66), id(3), at(9), WINDOW));
+        assert_eq!(all.takings(id(66)), Takings { tokens: 2, owners: 2 });
+    }
+
+    #[test]
+    fn after_a_flood_the_plain_case_is_still_seen() {
+        let mut all = Presenters::new(4, 1);
+        for n in 0..100 {
+            all.used(id(n), id(n), id(0), at(0));
+            all.used(id(200), id(n), id(0), at(0));
+        }
+        assert!(all.known.len() <= 4 && all.limit_hits > 100, "{}", all.limit_hits);
+        for (session, owner) in [(1, 11), (2, 12)] {
+            all.used(id(66), id(session), id(owner), at(1));
+            all.owner_returned(id(66), id(session), at(2), WINDOW);
+        }
+        assert_eq!(all.takings(id(66)).owners, 2);
+    }
+}
