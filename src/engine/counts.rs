@@ -122,6 +122,7 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         ("http_head", proto.head_limit_hits),
         ("http_headers", proto.header_limit_hits),
         ("http_pipeline", proto.pipeline_limit_hits),
+        ("tunnel_depth", proto.tunnel_limit_hits),
         cookie_pairs,
         parameters,
         pipelined,

@@ -109,6 +109,7 @@ const LIMITS: &[&str] = &[
     "http_head",
     "http_headers",
     "http_pipeline",
+    "tunnel_depth",
     "cookie_pairs",
     "parameters",
     "pipelined",

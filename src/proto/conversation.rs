@@ -1,15 +1,19 @@
 //! What does a flow speak? Probes each direction once, then feeds one parser; a tunnel inside is
 //! probed afresh.
 
-use super::http1::{Http1, Reading};
+use super::http1::{Http1, Reading, Seeker, tell_rival};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
+use super::socks::{self, Phase};
 use super::{Message, MessageSink, ProtoCounters};
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo, Interest, StreamConsumer, StreamEvent};
 
 /// Bytes of a flow joined in the middle, both directions, after which it is given up when nothing
 /// in it was recognised. Until then each segment may begin a message.
-const LATE_LIMIT: u64 = 4 * 1024 * 1024;
+const LATE_LIMIT: u32 = 4 * 1024 * 1024;
+
+/// Tunnels in tunnels that are read: by CONNECT or SOCKS.
+const TUNNEL_LIMIT: u8 = 8;
 
 /// One flow's conversation: it lives in the flow's entry and tells the sink what is said.
 /// (No `Debug`: it may hold a part of a head, and so a token.)
@@ -18,10 +22,14 @@ pub struct Conversation<S: MessageSink> {
     state: S::FlowState,
     probes: [Probe; 2],
     parser: Parser,
+    /// Rival copies of bytes, once there were any.
+    rivals: Option<Box<Rivals>>,
     /// Requests are counted over all parsers of a conversation.
     next_ordinal: u32,
     /// Bytes seen while nothing was recognised.
-    unread: u64,
+    unread: u32,
+    /// Tunnels around what is read now.
+    depth: u8,
     /// A protocol of ours was recognised.
     recognised: bool,
     ended: bool,
@@ -40,10 +48,10 @@ enum Parser {
 /// What is known of how a direction begins.
 enum Probe {
     Undecided {
-        /// Its first bytes, while they are too few.
+        /// What there is beside a beginning that tells all at once.
         held: Option<Box<Held>>,
-        /// Stream offset at which the preamble ends, if there was one.
-        preamble: u64,
+        /// The message of a SOCKS negotiation that is due.
+        socks: Option<Phase>,
         /// The beginning was not seen.
         late: bool,
     },
@@ -53,16 +61,28 @@ enum Probe {
     Foreign,
 }
 
-/// Bytes that were too few for a verdict, fewer than [`PROBE_LIMIT`].
+/// The first bytes of a direction, while they are too few.
 #[derive(Default)]
 struct Held {
+    /// Fewer than [`PROBE_LIMIT`].
     bytes: Vec<u8>,
     first: Stamp,
+    /// Stream offset at which a preamble ends that is being passed over.
+    preamble: u64,
+}
+
+/// Reads rival copies of bytes that were told before.
+struct Rivals {
+    dir: Direction,
+    /// Waits for the end of a head.
+    seeker: Option<Seeker>,
+    /// Requests told.
+    told: u32,
 }
 
 impl Probe {
     const fn new(late: bool) -> Self {
-        Self::Undecided { held: None, preamble: 0, late }
+        Self::Undecided { held: None, socks: None, late }
     }
 }
 
@@ -82,6 +102,11 @@ impl<S: MessageSink> Voice<'_, S> {
         self.sink.counters()
     }
 
+    /// How much is wanted of the body of the message told last.
+    pub(super) fn body_wanted(&mut self) -> usize {
+        self.sink.body_wanted(self.state)
+    }
+
     pub(super) const fn flow(&self) -> &FlowInfo {
         self.flow
     }
@@ -95,8 +120,10 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             state: S::FlowState::default(),
             probes: [Probe::new(flow.midstream), Probe::new(flow.midstream)],
             parser: Parser::None,
+            rivals: None,
             next_ordinal: 0,
             unread: 0,
+            depth: 0,
             recognised: false,
             ended: false,
         }
@@ -105,18 +132,26 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
     fn on_event(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, shared: &mut S) -> Interest {
         match event {
             StreamEvent::Data { dir, offset, bytes, at } => {
-                self.on_data(flow, &Piece { dir, offset, bytes, at }, shared)
+                let piece = Piece { dir, offset, bytes, at };
+                let interest = self.on_data(flow, &piece, shared);
+                if self.rivals.is_some() { self.after_rival(flow, piece, interest, shared) } else { interest }
             }
             StreamEvent::Gap { dir, offset, len, at } => self.on_gap(flow, dir, offset.saturating_add(len), at, shared),
             StreamEvent::Anomaly(anomaly) => {
                 shared.on_message(&mut self.state, flow, Message::Anomaly(anomaly));
                 self.otherwise()
             }
-            StreamEvent::Rival { .. } | StreamEvent::HalfClosed { .. } => self.otherwise(),
+            StreamEvent::Rival { dir, offset, bytes, at } => {
+                self.on_rival(flow, Piece { dir, offset, bytes, at }, shared);
+                self.otherwise()
+            }
+            StreamEvent::HalfClosed { .. } => self.otherwise(),
             StreamEvent::Closed { at, .. } => {
                 if let Parser::Http1(http1) = &mut self.parser {
                     http1.finish(at, &mut Voice { state: &mut self.state, sink: shared, flow });
                 }
+                let dir = Direction::Forward; // the rival copy knows its own
+                self.read_rival(flow, Piece { dir, offset: 0, bytes: &[], at }, true, shared);
                 self.stop(flow, at, shared);
                 Interest::StopFlow
             }
@@ -132,7 +167,11 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             Probe::Undecided { held, .. } => held.as_ref().map_or(0, |h| size_of::<Held>() + h.bytes.capacity()),
             Probe::Read | Probe::Foreign => 0,
         });
-        probes.fold(parser, usize::saturating_add).saturating_add(S::held_bytes(&self.state))
+        let rivals = self
+            .rivals
+            .as_ref()
+            .map_or(0, |r| size_of::<Rivals>().saturating_add(r.seeker.as_ref().map_or(0, Seeker::held_bytes)));
+        probes.fold(parser, usize::saturating_add).saturating_add(rivals).saturating_add(S::held_bytes(&self.state))
     }
 
     fn is_mid_message(&self) -> bool {
@@ -182,7 +221,7 @@ impl<S: MessageSink> Conversation<S> {
     fn on_data(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) -> Interest {
         let mut rest = *piece;
         if !self.is_recognised() {
-            self.unread = self.unread.saturating_add(rest.bytes.len() as u64);
+            self.unread = self.unread.saturating_add(u32::try_from(rest.bytes.len()).unwrap_or(u32::MAX));
         }
         loop {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
@@ -218,7 +257,7 @@ impl<S: MessageSink> Conversation<S> {
                 http1.begin(dir, true);
                 self.otherwise()
             }
-            (Probe::Undecided { preamble, .. }, _) if to <= *preamble => self.otherwise(),
+            (Probe::Undecided { held: Some(held), .. }, _) if to <= held.preamble => self.otherwise(),
             (probe, _) => {
                 *probe = Probe::new(true);
                 self.otherwise()
@@ -229,11 +268,11 @@ impl<S: MessageSink> Conversation<S> {
     /// Finds out what a direction speaks.
     fn find_out(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Step {
         let parsing = self.is_parsing();
-        let Probe::Undecided { held, preamble, late } = of(&mut self.probes, piece.dir) else {
+        let Probe::Undecided { held, socks, late } = of(&mut self.probes, piece.dir) else {
             return Step::Done(Interest::StopDirection);
         };
-        let late = *late;
-        let left = preamble.saturating_sub(piece.offset);
+        let (late, due) = (*late, *socks);
+        let left = held.as_ref().map_or(0, |h| h.preamble).saturating_sub(piece.offset);
         if left > 0 {
             let passed = usize::try_from(left).unwrap_or(usize::MAX).min(piece.bytes.len());
             return match left.saturating_sub(passed as u64) {
@@ -243,47 +282,56 @@ impl<S: MessageSink> Conversation<S> {
         }
         let earlier = held.as_ref().map_or(0, |h| h.bytes.len());
         let new = piece.bytes.get(..PROBE_LIMIT.saturating_sub(earlier)).unwrap_or(piece.bytes);
+        let judge = |bytes: &[u8]| match due.map(|phase| socks::step(phase, bytes)) {
+            None => Ok(classify(bytes, late)),
+            Some(step) => Err(step),
+        };
         let verdict = match held {
-            None => classify(new, late),
-            Some(held) => {
+            Some(held) if earlier > 0 => {
                 held.bytes.extend_from_slice(new);
-                classify(&held.bytes, late)
+                judge(&held.bytes)
             }
+            _ => judge(new),
         };
         match verdict {
-            Verdict::NeedMore => {
-                held.get_or_insert_with(|| Box::new(Held { bytes: new.to_vec(), first: piece.at }));
+            Ok(Verdict::NeedMore) | Err(socks::Step::NeedMore) => {
+                if earlier == 0 {
+                    let held = held.get_or_insert_default();
+                    (held.bytes, held.first) = (new.to_vec(), piece.at);
+                }
                 Step::Done(Interest::Continue)
             }
-            Verdict::Preamble(n) => {
-                match held.as_mut().filter(|_| n < earlier) {
-                    Some(held) => {
-                        held.bytes.truncate(earlier);
-                        held.bytes.drain(..n);
-                    }
-                    None => {
-                        *held = None;
-                        *preamble = piece.offset.saturating_add(n.saturating_sub(earlier) as u64);
-                    }
-                }
-                Step::Again(0)
+            Ok(Verdict::Blank) => self.pass(piece, earlier, 1),
+            Ok(Verdict::Proxy(n, client)) => {
+                shared.on_message(&mut self.state, flow, Message::ProxyPreamble { dir: piece.dir, client });
+                self.pass(piece, earlier, n)
             }
-            Verdict::Tls if !parsing => {
+            Ok(Verdict::Socks(n, next, server)) if !parsing => {
+                if !self.enter_tunnel(shared) {
+                    return Step::Done(self.stop(flow, piece.at, shared));
+                }
+                if let Probe::Undecided { socks, .. } = self.probe(piece.dir.opposite()) {
+                    *socks = Some(server);
+                }
+                self.negotiate(piece, earlier, n, next)
+            }
+            Err(socks::Step::Pass(n, next)) => self.negotiate(piece, earlier, n, next),
+            Ok(Verdict::Tls) if !parsing => {
                 shared.counters().tls_opaque += 1;
                 shared.on_message(&mut self.state, flow, Message::TlsOpaque);
                 self.recognised = true;
                 Step::Done(self.stop(flow, piece.at, shared))
             }
-            Verdict::Http2 if !parsing => {
+            Ok(Verdict::Http2) if !parsing => {
                 shared.counters().http2_unread += 1;
                 self.recognised = true;
                 Step::Done(self.stop(flow, piece.at, shared))
             }
-            _ if verdict == Verdict::Http1 || parsing => {
+            Ok(verdict) if verdict == Verdict::Http1 || parsing => {
                 let before = held.take();
                 *self.probe(piece.dir) = Probe::Read;
                 self.hand_over(piece.dir, late);
-                if let Some(mut before) = before {
+                if let Some(mut before) = before.filter(|_| earlier > 0) {
                     before.bytes.truncate(earlier);
                     let offset = piece.offset.saturating_sub(earlier as u64);
                     self.read(flow, Piece { offset, bytes: &before.bytes, at: before.first, ..piece }, shared);
@@ -291,10 +339,87 @@ impl<S: MessageSink> Conversation<S> {
                 Step::Again(0)
             }
             // Nothing of ours: it never will be, or perhaps from the next segment on.
-            _ => {
+            Ok(_) | Err(socks::Step::Refused) => {
                 *self.probe(piece.dir) = if late { Probe::new(true) } else { Probe::Foreign };
                 Step::Done(if late { Interest::Continue } else { Interest::StopDirection })
             }
+        }
+    }
+
+    /// Passes over a preamble: `n` bytes of those held, of which there were `earlier` before `piece`,
+    /// and of the piece.
+    fn pass(&mut self, piece: Piece<'_>, earlier: usize, n: usize) -> Step {
+        if let Probe::Undecided { held, .. } = self.probe(piece.dir) {
+            match held.as_mut().filter(|_| n < earlier) {
+                Some(held) => {
+                    held.bytes.truncate(earlier);
+                    held.bytes.drain(..n);
+                }
+                None if earlier == 0 && n <= piece.bytes.len() => return Step::Again(n),
+                None => {
+                    let preamble = piece.offset.saturating_add(n.saturating_sub(earlier) as u64);
+                    *held = Some(Box::new(Held { preamble, ..Held::default() }));
+                }
+            }
+        }
+        Step::Again(0)
+    }
+
+    /// Passes over `n` bytes of a SOCKS negotiation; `next` is due then, or the conversation inside.
+    fn negotiate(&mut self, piece: Piece<'_>, earlier: usize, n: usize, next: Option<Phase>) -> Step {
+        if let Probe::Undecided { socks, .. } = self.probe(piece.dir) {
+            *socks = next;
+        }
+        self.recognised |= next.is_none();
+        self.pass(piece, earlier, n)
+    }
+
+    /// Counts a tunnel; `false` when it is too deep to be read.
+    fn enter_tunnel(&mut self, shared: &mut S) -> bool {
+        let fits = self.depth < TUNNEL_LIMIT;
+        self.depth = self.depth.saturating_add(1);
+        shared.counters().tunnel_limit_hits += u64::from(!fits);
+        fits
+    }
+
+    /// Another reading of bytes that were told before.
+    fn on_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) {
+        let client = if let Parser::Http1(http1) = &self.parser { http1.client() } else { None };
+        if client.is_some_and(|client| client != piece.dir) {
+            return; // replies issue tokens to whoever asked; a rival one names no other client
+        }
+        let told = self.rivals.as_ref().map_or(0, |r| r.told);
+        let seeker = Some(Seeker::at(piece.offset));
+        self.rivals = Some(Box::new(Rivals { dir: piece.dir, seeker, told }));
+        self.read_rival(flow, piece, false, shared);
+    }
+
+    /// In-order bytes have come: they may go on with a head that began in a rival copy.
+    fn after_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, interest: Interest, shared: &mut S) -> Interest {
+        let waits = |c: &Self| c.rivals.as_ref().is_some_and(|r| r.dir == piece.dir && r.seeker.is_some());
+        if waits(self) {
+            self.read_rival(flow, piece, false, shared);
+        }
+        match interest {
+            Interest::SkipBytes(_) if waits(self) => Interest::Continue,
+            interest => interest,
+        }
+    }
+
+    /// Reads on in a rival copy; `over` when nothing more will come.
+    fn read_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, over: bool, shared: &mut S) {
+        let Some(Rivals { seeker: waiting, told, dir }) = self.rivals.as_deref_mut() else { return };
+        let Some(seeker) = waiting else { return };
+        let http1 = if let Parser::Http1(http1) = &self.parser { Some(&**http1) } else { None };
+        let mut voice = Voice { state: &mut self.state, sink: shared, flow };
+        seeker.read(piece.offset, piece.bytes, piece.at, |head| {
+            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
+        });
+        if over && let Some(head) = seeker.unfinished() {
+            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
+        }
+        if over || !seeker.is_waiting() {
+            *waiting = None;
         }
     }
 
@@ -325,6 +450,9 @@ impl<S: MessageSink> Conversation<S> {
             Reading::Tunnel { used } => {
                 self.next_ordinal = http1.next_ordinal();
                 self.recognised = true;
+                if !self.enter_tunnel(shared) {
+                    return Step::Done(self.stop(flow, piece.at, shared));
+                }
                 self.parser = Parser::None;
                 self.probes = [Probe::new(false), Probe::new(false)];
                 Step::Again(used)

@@ -3,6 +3,8 @@
 mod conversation;
 mod http1;
 mod probe;
+mod proxy;
+mod socks;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -116,6 +118,10 @@ impl<'a> ResponseHead<'a> {
 fn all<'s>(headers: &'s [Header<'_>], name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
     headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name.as_bytes())).map(|h| h.value.as_ref())
 }
+
+/// Ordinals from here on are of requests that only a rival copy of bytes holds: they count down from
+/// the highest, and no reply answers them.
+pub const FIRST_RIVAL: u32 = 1 << 31;
 
 /// One parsed message. `ordinal` counts requests of a connection from 0 (later: HTTP/2 stream id).
 #[derive(Clone, Debug)]
@@ -246,6 +252,8 @@ pub struct ProtoCounters {
     pub header_limit_hits: u64,
     /// Requests beyond the pipelining limit (`limit_hits_total{limit="http_pipeline"}`).
     pub pipeline_limit_hits: u64,
+    /// Tunnels inside tunnels beyond the depth that is read (`limit_hits_total{limit="tunnel_depth"}`).
+    pub tunnel_limit_hits: u64,
     /// Connections that speak HTTP/2 from the beginning and are not read.
     pub http2_unread: u64,
     /// Connections that went over to another protocol (101) and are not read from there on.

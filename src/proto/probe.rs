@@ -1,6 +1,10 @@
 //! What do the first bytes of a connection say? Told from a few bytes, without reading a message.
 
-/// Most bytes that are ever needed: a PROXY line is at most 107 bytes long.
+use super::proxy::{self, Preamble};
+use super::socks::{self, Phase, Step};
+use crate::base::net::Endpoint;
+
+/// Most bytes that are ever needed: a line of the PROXY protocol is at most 107 bytes long.
 pub(super) const PROBE_LIMIT: usize = 128;
 
 /// What the first bytes of one direction are.
@@ -8,8 +12,13 @@ pub(super) const PROBE_LIMIT: usize = 128;
 pub(super) enum Verdict {
     /// Too few to tell.
     NeedMore,
-    /// So many bytes come before the conversation: a byte of a blank line, or a PROXY protocol preamble.
-    Preamble(usize),
+    /// A byte of a blank line comes before the conversation.
+    Blank,
+    /// So many bytes of a PROXY protocol preamble do, which names this client.
+    Proxy(usize, Option<Endpoint>),
+    /// The client of a SOCKS negotiation: so many bytes are its first message; its next one, and its
+    /// server's.
+    Socks(usize, Option<Phase>, Phase),
     /// They may be HTTP/1; its reader will find out.
     Http1,
     /// The preface of an HTTP/2 client (RFC 9113 §3.4).
@@ -23,15 +32,6 @@ pub(super) enum Verdict {
 /// Preface of an HTTP/2 client, as far as it differs from all HTTP/1 requests.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 
-/// Signature of the PROXY protocol, version 2 (proxy-protocol.txt §2.2).
-const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-
-/// Length of a PROXY header of version 2 up to and including its length field.
-const PROXY_V2_HEADER: usize = 16;
-
-/// How a PROXY line of version 1 begins (proxy-protocol.txt §2.1).
-const PROXY_V1: [&[u8]; 3] = [b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN"];
-
 /// Largest TLS record: 2^14 bytes and what encryption may add.
 const TLS_RECORD_LIMIT: u16 = (1 << 14) + 2048;
 
@@ -43,20 +43,23 @@ pub(super) fn classify(bytes: &[u8], late: bool) -> Verdict {
         [] => Verdict::NeedMore,
         [0x16, ..] => tls(bytes),
         [0x14 | 0x15 | 0x17, ..] if late => tls(bytes),
-        [b'\r' | b'\n', ..] => blank_lines(bytes),
-        [b'P', ..] => {
-            let begins = |text: &[u8]| bytes.starts_with(text);
-            let may_begin = |text: &[u8]| text.starts_with(bytes);
-            if begins(HTTP2) {
-                Verdict::Http2
-            } else if may_begin(HTTP2) || PROXY_V1.into_iter().any(may_begin) {
-                Verdict::NeedMore
-            } else if PROXY_V1.into_iter().any(begins) {
-                proxy_line(bytes)
-            } else {
-                http1(bytes)
-            }
-        }
+        [4 | 5, ..] if !late => match socks::greeting(bytes) {
+            (Step::NeedMore, _) => Verdict::NeedMore,
+            (Step::Pass(n, next), server) => Verdict::Socks(n, next, server),
+            (Step::Refused, _) => Verdict::Foreign,
+        },
+        [b'\r' | b'\n', ..] => match proxy::version2(bytes) {
+            Preamble::NeedMore => Verdict::NeedMore,
+            Preamble::Yes(n, client) => Verdict::Proxy(n, client),
+            Preamble::No => Verdict::Blank, // the signature may begin with the next byte
+        },
+        [b'P', ..] => match proxy::version1(bytes) {
+            _ if bytes.starts_with(HTTP2) => Verdict::Http2,
+            _ if HTTP2.starts_with(bytes) => Verdict::NeedMore,
+            Preamble::NeedMore => Verdict::NeedMore,
+            Preamble::Yes(n, client) => Verdict::Proxy(n, client),
+            Preamble::No => http1(bytes),
+        },
         _ => http1(bytes),
     }
 }
@@ -77,45 +80,27 @@ fn tls(bytes: &[u8]) -> Verdict {
     }
 }
 
-fn blank_lines(bytes: &[u8]) -> Verdict {
-    if PROXY_V2.starts_with(bytes) {
-        return Verdict::NeedMore;
-    }
-    if !bytes.starts_with(PROXY_V2) {
-        return Verdict::Preamble(1); // the signature may begin with the next byte
-    }
-    match bytes.get(14..PROXY_V2_HEADER).and_then(|b| b.first_chunk::<2>()) {
-        Some(length) => Verdict::Preamble(PROXY_V2_HEADER.saturating_add(u16::from_be_bytes(*length).into())),
-        None => Verdict::NeedMore,
-    }
-}
-
-/// A line that begins like a PROXY line; it could be a request with that method.
-fn proxy_line(bytes: &[u8]) -> Verdict {
-    let bytes = bytes.get(..PROBE_LIMIT).unwrap_or(bytes);
-    match memchr::memchr(b'\n', bytes).and_then(|lf| bytes.split_at_checked(lf)) {
-        Some((line, _)) if super::http1::is_first_line(line) => Verdict::Http1,
-        Some((line, _)) => Verdict::Preamble(line.len().saturating_add(1)),
-        None if bytes.len() < PROBE_LIMIT => Verdict::NeedMore,
-        None => Verdict::Http1,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CASES: [(&[u8], bool, Verdict); 20] = [
+    const CLIENT: Option<Endpoint> =
+        Some(Endpoint { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 66)), port: 41000 });
+
+    const CASES: [(&[u8], bool, Verdict); 23] = [
         (b"GET / HTTP/1.1\r\n", false, Verdict::Http1),
         (b"HTTP/1.1 200 OK\r\n", false, Verdict::Http1),
         (b"PURGEX  /account  HTTP/1.1\r\n", false, Verdict::Http1),
         (b"PROXY / HTTP/1.1\r\n", false, Verdict::Http1),
-        (b"PROXY TCP4 HTTP/1.1\r\n", false, Verdict::Preamble(21)),
-        (b"PROXY TCP4 10.0.0.66 198.51.100.80 41000 80\r\nGET", false, Verdict::Preamble(45)),
-        (b"PROXY UNKNOWN\r\nGET", false, Verdict::Preamble(15)),
-        (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0cGET", false, Verdict::Preamble(28)),
-        (b"\r\n\r\n\0GET", false, Verdict::Preamble(1)),
-        (b"\n\r\nGET", false, Verdict::Preamble(1)),
+        (b"PROXY TCP4 HTTP/1.1\r\n", false, Verdict::Proxy(21, None)),
+        (b"PROXY TCP4 10.0.0.66 198.51.100.80 41000 80\r\nGET", false, Verdict::Proxy(45, CLIENT)),
+        (b"PROXY UNKNOWN\r\nGET", false, Verdict::Proxy(15, None)),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\x11\x00\x0cGET", false, Verdict::Proxy(28, None)),
+        (b"\r\n\r\n\0GET", false, Verdict::Blank),
+        (b"\n\r\nGET", false, Verdict::Blank),
+        (b"\x05\x01\x00", false, Verdict::Socks(3, Some(Phase::Request5), Phase::Method5)),
+        (b"\x05\x01\x00", true, Verdict::Foreign),
+        (b"\x04\x01\x00\x50\x0a\x00\x00", false, Verdict::NeedMore),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false, Verdict::Http2),
         (b"PRI * HTTP/1.1\r\n", false, Verdict::Http1),
         (b"\x16\x03\x01\x02\x00\x01", false, Verdict::Tls),

@@ -148,6 +148,7 @@ fn token(entry: TokenEntry, layer: u16) -> Result<TokenRule, String> {
         min_length: entry.min_length,
         chunked: entry.chunked,
         except: entry.except.iter().map(|e| Pattern::parse(e)).collect(),
+        until: entry.until.into_bytes().into_boxed_slice(),
         layer,
     })
 }

@@ -72,6 +72,8 @@ pub(super) struct TokenEntry {
     pub(super) chunked: bool,
     #[serde(default)]
     pub(super) except: Vec<String>,
+    #[serde(default)]
+    pub(super) until: String,
 }
 
 const fn min_length() -> usize {

@@ -8,6 +8,8 @@ use crate::proto::{RequestHead, ResponseHead};
 use super::authorization;
 use super::cookie::{self, Pair, SetCookie};
 use super::counters::TokenCounters;
+use super::form;
+use super::json;
 use super::names::{self, Named, Part, TokenNames, TokenRule, Verdict};
 use super::sighting::{Carrier, TokenClass};
 use super::url::{self, Target};
@@ -111,6 +113,31 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
                 }
             } else if self.names.may_name_header(header.name) {
                 self.header_field(header.name, &header.value);
+            }
+        }
+    }
+
+    /// Reads a form in the body of a request; `whole` when nothing of it is missing.
+    pub(super) fn form(&mut self, body: &'a [u8], whole: bool) {
+        let mut fields = 0_usize;
+        for pair in form::fields(body, whole) {
+            fields = fields.saturating_add(1);
+            self.counters.parameters_limit_hits += u64::from(fields == PAIR_LIMIT + 1);
+            let decoded = percent_decode(pair.name);
+            let verdict = self.names.form(decoded.as_ref().map_or(pair.name, |d| d.expose()), self.host);
+            // Most fields are none; only named ones count.
+            if let Verdict::Token(_) = verdict {
+                self.offer(verdict, pair, Carrier::Form, Attributes::default());
+            }
+        }
+    }
+
+    /// Reads the JSON reply of a token endpoint.
+    pub(super) fn json(&mut self, body: &'a [u8]) {
+        for pair in json::members(body) {
+            let verdict = self.names.json(pair.name, self.host);
+            if let Verdict::Token(_) = verdict {
+                self.offer(verdict, pair, Carrier::Json, Attributes::default());
             }
         }
     }
@@ -236,7 +263,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             return;
         }
         let value = match named.rule.class {
-            Some(TokenClass::Basic) => base64_decode(pair.value).map(Canonical::Decoded),
+            Some(TokenClass::Basic) if carrier == Carrier::Header => base64_decode(pair.value).map(Canonical::Decoded),
             _ => None,
         };
         self.found.push(Found {
@@ -245,7 +272,7 @@ impl<'a, 'r, 'c> Finder<'a, 'r, 'c> {
             spelling: named.spelling,
             carrier,
             wire: SmallVec::from_elem(pair.value, 1),
-            value: value.unwrap_or_else(|| Canonical::of(pair.value)),
+            value: value.unwrap_or_else(|| Canonical::of(pair.value).until(&named.rule.until).without_unused_bits()),
             set,
         });
     }

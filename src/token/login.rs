@@ -73,6 +73,10 @@ pub enum Page {
     Logout,
 }
 
+/// Last segments of the paths of token endpoints.
+const TOKEN_PAGES: [&[u8]; 8] =
+    [b"token", b"tokens", b"access_token", b"refresh", b"refresh_token", b"refresh-token", b"auth", b"authenticate"];
+
 /// Endings of page names that say nothing.
 const ENDINGS: [&[u8]; 9] = [b".php", b".aspx", b".asp", b".jsp", b".jsf", b".html", b".htm", b".do", b".action"];
 
@@ -109,6 +113,14 @@ impl LoginRules {
     #[must_use]
     pub fn is_logout(&self, host: &str, path: &[u8]) -> bool {
         self.any(host, path, |rule| &rule.logout_paths)
+    }
+
+    /// Whether a path on a host is one whose reply may issue tokens in its body: a token endpoint
+    /// (RFC 6749 §3.2) by its usual names, or a login page.
+    #[must_use]
+    pub fn is_token_endpoint(&self, host: &str, path: &[u8]) -> bool {
+        let page = plain(path).rsplit(|b| *b == b'/').next().unwrap_or_default();
+        TOKEN_PAGES.iter().any(|name| page.eq_ignore_ascii_case(name)) || self.is_login(host, path)
     }
 
     /// Whether a `Location` sends the client to a login page; `host` is where it was sent from.
@@ -192,6 +204,15 @@ mod tests {
             [Page::Login, Page::Logout, Page::Other]
         );
         assert!(rules.is_login("www.shop.test", b"/enter") && rules.is_logout("a", b"/account/logout.php"));
+    }
+
+    #[test]
+    fn token_endpoints() {
+        let rules = rules();
+        for path in ["/oauth2/v1/Token", "/token/", "/api/auth/refresh-token", "/login.php"] {
+            assert!(rules.is_token_endpoint("", path.as_bytes()), "{path}");
+        }
+        assert!(!rules.is_token_endpoint("", b"/tokens/list"));
     }
 
     #[test]

@@ -24,7 +24,8 @@ const KNOWN_MIN: usize = 5;
 /// token would take too long.
 const KNOWN_LIMIT: usize = 128;
 
-const HIDDEN: &str = "‹…›";
+/// What stands for hidden text.
+pub const HIDDEN: &str = "‹…›";
 const CUT: &str = "…";
 
 /// A token of the message whose texts are masked.

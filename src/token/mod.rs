@@ -8,6 +8,8 @@ pub mod cookie;
 pub mod counters;
 pub mod date;
 mod find;
+mod form;
+mod json;
 pub mod login;
 pub mod mask;
 pub mod names;

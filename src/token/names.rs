@@ -27,6 +27,8 @@ pub struct TokenRule {
     pub chunked: bool,
     /// Values that are none.
     pub except: Vec<Pattern>,
+    /// The value ends before the first of these bytes: what follows names a server.
+    pub until: Box<[u8]>,
     /// Rules of a later file (higher number) go before those of an earlier one.
     pub layer: u16,
 }
@@ -34,8 +36,8 @@ pub struct TokenRule {
 /// Where a rule looks for a token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// A cookie. One of a session is also recognised, in the same spelling, as a query or matrix
-    /// parameter: servers that take it from there do so under the same name.
+    /// A cookie. One of a session is also recognised, in the same spelling, as a query, matrix or
+    /// form parameter: servers that take it from there do so under the same name.
     Cookie(Pattern),
     /// Several cookies that make one token together, in this order.
     Cookies(Vec<Pattern>),
@@ -52,9 +54,9 @@ pub enum Place {
     Matrix(Pattern),
     /// A cookieless path segment `/(S(…))/`, by its letter.
     Path(u8),
-    /// A field of a form body. Kept for the reader of bodies.
+    /// A field of a form body.
     Form(Pattern),
-    /// A member of a JSON reply of a token endpoint. Kept for the reader of bodies.
+    /// A member of a JSON reply of a token endpoint.
     Json(Box<str>),
 }
 
@@ -157,6 +159,8 @@ pub struct TokenNames {
     cookies: Table,
     parameters: Table,
     matrix: Table,
+    forms: Table,
+    json: Table,
     headers: Map,
     /// For each first letter of a header name (lower 5 bits), which lengths exist.
     header_lengths: Vec<u64>,
@@ -169,6 +173,8 @@ enum Source {
     Cookie,
     Query,
     Matrix,
+    Form,
+    Json,
 }
 
 impl TokenNames {
@@ -211,7 +217,8 @@ impl TokenNames {
                 let key = header_key(name.as_bytes(), scheme.as_deref().unwrap_or("").as_bytes());
                 self.headers.entry(key.as_slice().into()).or_default().push(entry(Part::Whole, spelling));
             }
-            Place::Form(_) | Place::Json(_) => {}
+            Place::Form(name) => self.forms.add(name, entry(Part::Whole, name.as_exact())),
+            Place::Json(name) => self.json.add(&Pattern::parse(name), entry(Part::Whole, Some(name))),
         }
     }
 
@@ -237,6 +244,18 @@ impl TokenNames {
     #[must_use]
     pub fn matrix(&self, name: &[u8], host: &str) -> Verdict<'_> {
         self.look_up(Source::Matrix, name, host)
+    }
+
+    /// What the rules say of a field of a form.
+    #[must_use]
+    pub fn form(&self, name: &[u8], host: &str) -> Verdict<'_> {
+        self.look_up(Source::Form, name, host)
+    }
+
+    /// What the rules say of a member of a JSON reply of a token endpoint.
+    #[must_use]
+    pub fn json(&self, name: &[u8], host: &str) -> Verdict<'_> {
+        self.look_up(Source::Json, name, host)
     }
 
     /// What the rules say of a cookieless path segment `(X(…))`, by its letter.
@@ -276,11 +295,13 @@ impl TokenNames {
             Source::Cookie => &self.cookies,
             Source::Query => &self.parameters,
             Source::Matrix => &self.matrix,
+            Source::Form => &self.forms,
+            Source::Json => &self.json,
         };
         if let Some(verdict) = self.in_table(own, name, lower, host) {
             return verdict;
         }
-        if matches!(source, Source::Cookie) {
+        if matches!(source, Source::Cookie | Source::Json) {
             return Verdict::Unnamed;
         }
         // A session name means the same token in any carrier, exclusions of cookies do not.
@@ -412,6 +433,7 @@ mod tests {
             min_length: 8,
             chunked: false,
             except: Vec::new(),
+            until: Box::default(),
             layer: 0,
         }
     }

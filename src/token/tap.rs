@@ -17,7 +17,9 @@ use crate::identity::forwarded::Sender;
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
 use crate::identity::{AddressSource, ClientIdentity, UserAgent};
-use crate::proto::{Ambiguity, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead};
+use crate::proto::{
+    Ambiguity, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
+};
 
 use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
@@ -33,6 +35,7 @@ use super::sighting::{
 };
 use super::strength;
 use super::url::{self, Target};
+use super::{form, json};
 
 /// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
 pub const PIPELINE_LIMIT: usize = 128;
@@ -88,15 +91,18 @@ pub struct TokenTap {
     agents: UserAgents,
     fingerprints: Fingerprints,
     transactions: bool,
+    /// Bytes wanted of the body of the message read last.
+    wanted: usize,
     seen: Vec<Seen>,
     counters: TokenCounters,
     proto: ProtoCounters,
 }
 
-/// What is remembered of one flow: requests that wait for a reply.
+/// What is remembered of one flow: requests that wait for a reply, bodies that wait for their end.
 #[derive(Default)]
 pub struct FlowTokens {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Box<Waiting>>,
+    bodies: Vec<Awaited>,
     /// Site of the latest request: most flows speak to one.
     site: Option<Arc<Site>>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
@@ -116,6 +122,19 @@ struct Waiting {
     presented: SmallVec<[SeenToken; 2]>,
     cookies: u32,
     page: Page,
+    /// Its reply may issue tokens in its body.
+    asks_for_tokens: bool,
+}
+
+/// A body that was asked for.
+struct Awaited {
+    dir: Direction,
+    /// It is of a reply.
+    reply: bool,
+    view: Arc<RequestView>,
+    site: Arc<Site>,
+    /// Of a reply: what its request presented.
+    presented: SmallVec<[SeenToken; 2]>,
 }
 
 impl TokenTap {
@@ -126,7 +145,7 @@ impl TokenTap {
         let agents = UserAgents::new(rules.agents.clone(), hash_key);
         let fingerprints = Fingerprints::new(u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default()));
         let (counters, proto) = Default::default();
-        Self { rules, key, hash_key, agents, fingerprints, transactions, seen: Vec::new(), counters, proto }
+        Self { rules, key, hash_key, agents, fingerprints, transactions, wanted: 0, seen: Vec::new(), counters, proto }
     }
 
     /// From now on works by other rules; what was read stays as it was.
@@ -209,9 +228,17 @@ impl TokenTap {
             }
         }
         let page = rules.login.page(site.host(), target.path);
-        let waiting = Waiting { view, site, presented, cookies, page };
+        let asks_for_tokens = rules.login.is_token_endpoint(site.host(), target.path);
+        let waiting = Waiting { view, site, presented, cookies, page, asks_for_tokens };
+        if ordinal >= FIRST_RIVAL {
+            return self.transaction(waiting, None, &[]);
+        }
+        if form::is_form(head.headers) {
+            self.wanted = form::LIMIT;
+            state.await_body(dir, false, &waiting);
+        }
         if state.waiting.len() < PIPELINE_LIMIT {
-            state.waiting.push_back(waiting);
+            state.waiting.push_back(Box::new(waiting));
         } else {
             self.counters.pipelined_limit_hits += 1;
             self.transaction(waiting, None, &[]);
@@ -306,17 +333,88 @@ impl TokenTap {
             issued.push(token.clone());
         }
         if let Some(request) = request {
-            self.transaction(request, Some(head.status), &issued);
+            let succeeds = matches!(head.status, 200..=299) && request.asks_for_tokens;
+            if succeeds && form::has_type(head.headers, &[b"application/json"]) {
+                self.wanted = json::LIMIT;
+                state.await_body(dir, true, &request);
+            }
+            self.transaction(*request, Some(head.status), &issued);
+        }
+        if state.waiting.is_empty() {
+            state.waiting = VecDeque::new(); // most flows are idle
+        }
+    }
+
+    /// The beginning of a body that was asked for.
+    fn on_body(
+        &mut self,
+        state: &mut FlowTokens,
+        (ordinal, dir): (u32, Direction),
+        at: Stamp,
+        body: &[u8],
+        whole: bool,
+    ) {
+        let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
+        let Some(index) = state.bodies.iter().position(of_it) else { return };
+        let awaited = state.bodies.swap_remove(index);
+        if state.bodies.is_empty() {
+            state.bodies = Vec::new();
+        }
+        match awaited.reply {
+            true => self.on_json(&awaited, at, body),
+            false => self.on_form(state, awaited, at, body, whole),
+        }
+    }
+
+    /// A form presents tokens.
+    fn on_form(&mut self, state: &mut FlowTokens, form: Awaited, at: Stamp, body: &[u8], whole: bool) {
+        let Awaited { mut view, site, .. } = form;
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+        finder.form(body, whole);
+        let found = finder.finish();
+        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        if let Some(http) = view.http.as_ref().and_then(|http| without(http, &known(&found, &tokens))) {
+            view = Arc::new(RequestView { http: Some(http), ..(*view).clone() });
+        }
+        let tokens = distinct(tokens);
+        for token in &tokens {
+            self.sighting(token, TokenUse::Presented, &view, at);
+        }
+        // Its reply, if that is still to come, judges these as well.
+        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
+            waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
+            waiting.view = view;
+            let room = PAIR_LIMIT.saturating_sub(waiting.presented.len());
+            waiting.presented.extend(tokens.into_iter().take(room));
+        }
+    }
+
+    /// The reply of a token endpoint issues tokens.
+    fn on_json(&mut self, reply: &Awaited, at: Stamp, body: &[u8]) {
+        let plain = json::with_plain_slashes(body);
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, reply.site.host(), &mut self.counters);
+        finder.json(plain.as_ref().map_or(body, |p| p));
+        let tokens = finder.finish().iter().map(|f| self.seen_token(f, &reply.site)).collect();
+        for token in distinct(tokens) {
+            let old = replaced(&reply.presented, &token);
+            let issue = Issued {
+                replaces: old.map(|t| t.token),
+                replaces_by_address: old.and_then(|t| t.by_address),
+                ..Issued::default()
+            };
+            self.sighting(&token, TokenUse::Issued(issue), &reply.view, at);
         }
     }
 
     /// The request with this ordinal. Replies of HTTP/1 come in order, so requests before it will
     /// get none.
-    fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Waiting> {
+    fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Box<Waiting>> {
         let at = state.waiting.iter().position(|w| w.view.id.ordinal == ordinal)?;
         if version < HttpVersion::V2 {
             for unanswered in state.waiting.drain(..at) {
-                self.transaction(unanswered, None, &[]);
+                self.transaction(*unanswered, None, &[]);
             }
             return state.waiting.pop_front();
         }
@@ -434,24 +532,42 @@ impl MessageSink for TokenTap {
             Message::ProxyPreamble { dir, client } => {
                 state.preamble = state.preamble.or(client.map(|client| (dir, client.ip)));
             }
-            Message::Body { .. } | Message::TlsOpaque => {}
+            Message::Body { ordinal, dir, at, bytes, whole } => {
+                self.on_body(state, (ordinal, dir), at, bytes, whole);
+            }
+            Message::TlsOpaque => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
-                    self.transaction(unanswered, None, &[]);
+                    self.transaction(*unanswered, None, &[]);
                 }
             }
         }
     }
 
+    fn body_wanted(&mut self, _: &mut FlowTokens) -> usize {
+        std::mem::take(&mut self.wanted)
+    }
+
     fn held_bytes(state: &FlowTokens) -> usize {
         // A view's texts are most of what it holds; on average they are far below their limits.
         const VIEW: usize = size_of::<RequestView>() + 256;
-        let waiting = state.waiting.capacity() * size_of::<Waiting>() + state.waiting.len() * VIEW;
-        waiting + state.site.as_ref().map_or(0, |s| s.held_bytes())
+        let waiting =
+            state.waiting.capacity() * size_of::<usize>() + state.waiting.len() * (VIEW + size_of::<Waiting>());
+        waiting + state.bodies.capacity() * size_of::<Awaited>() + state.site.as_ref().map_or(0, |s| s.held_bytes())
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {
         &mut self.proto
+    }
+}
+
+impl FlowTokens {
+    /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
+    /// in each direction; more are parts of long heads.
+    fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
+        self.bodies.retain(|a| a.dir != dir);
+        let Waiting { view, site, presented, .. } = request;
+        self.bodies.push(Awaited { dir, reply, view: view.clone(), site: site.clone(), presented: presented.clone() });
     }
 }
 
@@ -519,6 +635,22 @@ fn http_view(
         query: target.query.map(|query| mask::query(query, known)),
         request_hash: hasher.finish(),
     }
+}
+
+/// The texts of a request, where one of them holds a token that was not known when they were masked.
+fn without(http: &HttpView, known: &[Known<'_>]) -> Option<HttpView> {
+    let holds = |text: &str| mask::may_hold(text.as_bytes(), known);
+    let hide = |text: &mut Box<str>| {
+        if holds(text) {
+            *text = mask::HIDDEN.into();
+        }
+    };
+    let texts = [Some(&http.host), Some(&http.path), http.query.as_ref(), Some(&http.method)];
+    texts.into_iter().flatten().any(|text| holds(text)).then(|| {
+        let mut http = http.clone();
+        [&mut http.host, &mut http.path, &mut http.method].into_iter().chain(http.query.as_mut()).for_each(hide);
+        http
+    })
 }
 
 /// All bytes that the texts of a message must not show.

@@ -1,6 +1,10 @@
 //! What is the value itself? Quotes, percent-encoding and placeholders taken out of the way.
 
+use super::strength;
 use crate::base::secret::Secret;
+
+/// Digits of base64url (RFC 4648 §5).
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Values that say "there is none" (compared without case): never followed.
 const PLACEHOLDERS: [&[u8]; 8] = [b"", b"deleted", b"null", b"undefined", b"none", b"0", b"-", b"expired"];
@@ -53,6 +57,49 @@ impl<'a> Canonical<'a> {
             whole.extend_from_slice(part);
         }
         Self::Decoded(Secret::new(whole))
+    }
+
+    /// What comes before the first of these bytes, if that is strong enough to name a session by itself:
+    /// what some servers put behind it names one of them, and they take the value without it.
+    #[must_use]
+    pub fn until(self, ends: &[u8]) -> Self {
+        let end = self.bytes().iter().position(|b| ends.contains(b));
+        match end.and_then(|end| self.bytes().get(..end)).filter(|v| strength::bits(v) >= strength::STRONG) {
+            Some(_) => self.map(|v| end.and_then(|end| v.get(..end)).unwrap_or(v)),
+            None => self,
+        }
+    }
+
+    /// A signed token (JWS, RFC 7515) with the bits of its last digit zero that no byte needs: many readers
+    /// do not look at them, so that one token has several spellings.
+    #[must_use]
+    pub fn without_unused_bits(self) -> Self {
+        let value = self.bytes();
+        let signature = value.rsplit(|b| *b == b'.').next().unwrap_or_default();
+        let signed = value.starts_with(b"eyJ") && value.iter().filter(|b| **b == b'.').count() == 2;
+        let unused = match signature.len() % 4 {
+            2 => 0b1111,
+            3 => 0b11,
+            _ => 0,
+        };
+        let last = value.last().and_then(|b| DIGITS.iter().position(|d| d == b));
+        match last.filter(|at| signed && at & unused != 0).and_then(|at| DIGITS.get(at & !unused)) {
+            Some(digit) => {
+                let mut plain = value.to_vec();
+                plain.pop();
+                plain.push(*digit);
+                Self::Decoded(Secret::new(plain))
+            }
+            None => self,
+        }
+    }
+
+    /// A part of the value.
+    fn map(self, part: impl Fn(&[u8]) -> &[u8]) -> Self {
+        match self {
+            Self::Wire(wire) => Self::Wire(Wire(part(wire.0))),
+            Self::Decoded(secret) => Self::Decoded(Secret::new(part(secret.expose()).to_vec())),
+        }
     }
 
     /// The bytes.
@@ -190,6 +237,29 @@ mod tests {
         assert_eq!(Canonical::of(b"50%").bytes(), b"50%");
         assert_eq!(Canonical::of(b"%zz%4").bytes(), b"%zz%4");
         assert_eq!(Canonical::of(b"\"").bytes(), b"\"");
+    }
+
+    #[test]
+    fn what_names_a_server_is_no_part_of_a_session() {
+        let until =
+            |raw: &str| String::from_utf8(Canonical::of(raw.as_bytes()).until(b".!:").bytes().to_vec()).unwrap();
+        let id = "node01x7kq2m9f4v8b1c6z3n5aa0";
+        for raw in [id.to_owned(), format!("{id}.node0"), format!("{id}!-1408220!NONE"), format!("{id}%2ejvm1")] {
+            assert_eq!(until(&raw), id, "{raw}");
+        }
+        assert_eq!(until("abc.node0"), "abc.node0", "too weak by itself");
+    }
+
+    #[test]
+    fn the_last_digit_of_a_signature_has_one_spelling() {
+        let plain = |raw: &str| {
+            String::from_utf8(Canonical::of(raw.as_bytes()).without_unused_bits().bytes().to_vec()).unwrap()
+        };
+        let head = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.";
+        for (last, expected) in [("abM", "abM"), ("abN", "abM"), ("abP", "abM"), ("aR", "aQ"), ("abcd", "abcd")] {
+            assert_eq!(plain(&format!("{head}{last}")), format!("{head}{expected}"));
+        }
+        assert_eq!(plain("a.b.abN"), "a.b.abN", "no JWT");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::line::{is_space, trim};
 use super::pairing::Asked;
-use crate::proto::{Header, HttpVersion};
+use crate::proto::{Ambiguity, Header, HttpVersion};
 
 /// Lengths that are remembered of one head.
 const LENGTHS: usize = 8;
@@ -33,11 +33,20 @@ pub(super) struct Framing {
     pub(super) kind: BodyKind,
     /// Other lengths after which the next message may begin; one that does is believed.
     pub(super) others: Lengths,
+    /// Why there are others.
+    pub(super) ambiguity: Option<Ambiguity>,
 }
 
 impl Framing {
     /// The next message follows at once.
-    pub(super) const NONE: Self = Self { kind: BodyKind::None, others: Lengths::new_const() };
+    pub(super) const NONE: Self = Self::of(BodyKind::None, Lengths::new_const());
+
+    /// Nobody can tell where the next message follows.
+    pub(super) const UNKNOWN: Self = Self::of(BodyKind::Unknown, Lengths::new_const());
+
+    const fn of(kind: BodyKind, others: Lengths) -> Self {
+        Self { kind, others, ambiguity: None }
+    }
 
     fn also(mut self, length: u64) -> Self {
         if !matches!(self.kind, BodyKind::None | BodyKind::Unknown | BodyKind::UntilClose) {
@@ -47,9 +56,10 @@ impl Framing {
     }
 }
 
-/// Framing of a request (RFC 9112 §6.3). A CONNECT may declare a body and send none.
-pub(super) fn of_request(asked: Asked, headers: &[Header<'_>]) -> Framing {
-    let framing = declared(headers).unwrap_or(Framing::NONE);
+/// Framing of a request (RFC 9112 §6.3). A CONNECT may declare a body and send none. `doubtful` when
+/// the fields that say it are written so that some hosts do not see them.
+pub(super) fn of_request(asked: Asked, version: HttpVersion, headers: &[Header<'_>], doubtful: bool) -> Framing {
+    let framing = declared(headers, version, doubtful).unwrap_or(Framing::NONE);
     if asked == Asked::Connect { framing.also(0) } else { framing }
 }
 
@@ -59,9 +69,10 @@ pub(super) fn of_response(asked: Asked, status: u16, version: HttpVersion, heade
     if asked == Asked::Head || matches!(status, 100..=199 | 204 | 304) {
         return Framing::NONE;
     }
-    let framing = declared(headers).unwrap_or_else(|| {
+    // Clients read a chunked body in a reply of HTTP/1.0, too.
+    let framing = declared(headers, HttpVersion::V11, false).unwrap_or_else(|| {
         let sure = asked != Asked::Unknown || version != HttpVersion::V11 || says_close(headers);
-        Framing { kind: if sure { BodyKind::UntilClose } else { BodyKind::Unknown }, ..Framing::NONE }
+        if sure { Framing::of(BodyKind::UntilClose, Lengths::new()) } else { Framing::UNKNOWN }
     });
     if asked == Asked::Unknown { framing.also(0) } else { framing }
 }
@@ -71,10 +82,10 @@ pub(super) fn of_response(asked: Asked, status: u16, version: HttpVersion, heade
 /// Chunked wins over a length (RFC 9112 §6.3), which stays plausible. Of several lengths the
 /// longest is followed and the shorter ones are plausible. A length that only a careless reader
 /// accepts (`+5`, `5x`) is read as that reader does, and as no body.
-fn declared(headers: &[Header<'_>]) -> Option<Framing> {
+fn declared(headers: &[Header<'_>], version: HttpVersion, doubtful: bool) -> Option<Framing> {
     let mut lengths = Lengths::new();
     let mut careless = false;
-    let mut chunked = None;
+    let mut codings = Codings::default();
     for header in headers {
         if header.name.len() == 14 && header.name.eq_ignore_ascii_case(b"content-length") {
             for text in header.value.split(|b| *b == b',') {
@@ -83,42 +94,63 @@ fn declared(headers: &[Header<'_>]) -> Option<Framing> {
                 length.into_iter().for_each(|n| insert(&mut lengths, n));
             }
         } else if header.name.len() == 17 && header.name.eq_ignore_ascii_case(b"transfer-encoding") {
-            chunked = chunking(&header.value).max(chunked);
+            codings.read(&header.value);
         }
     }
-    if let Some(sure) = chunked {
-        let framing = Framing { kind: BodyKind::Chunked, others: lengths };
-        return Some(if careless || sure == Chunking::Obfuscated { framing.also(0) } else { framing });
+    let differing =
+        (careless || lengths.len() > 1 || (doubtful && !lengths.is_empty())).then_some(Ambiguity::DifferingLengths);
+    if codings.chunked {
+        // Hosts that speak HTTP/1.0 do not know of chunks.
+        let sure = codings.sure() && !doubtful && version >= HttpVersion::V11;
+        let ambiguity = match (sure, lengths.is_empty() && !careless) {
+            (false, _) => Some(Ambiguity::ObfuscatedEncoding),
+            (true, false) => Some(Ambiguity::LengthAndEncoding),
+            (true, true) => None,
+        };
+        let framing = Framing { ambiguity, ..Framing::of(BodyKind::Chunked, lengths) };
+        return Some(if careless || !sure { framing.also(0) } else { framing });
     }
     match lengths.pop() {
-        Some(0) => Some(Framing::NONE),
+        Some(0) => Some(Framing { ambiguity: differing, ..Framing::NONE }),
         Some(n) => {
-            let framing = Framing { kind: BodyKind::Length(n), others: lengths };
-            Some(if careless { framing.also(0) } else { framing })
+            let framing = Framing { ambiguity: differing, ..Framing::of(BodyKind::Length(n), lengths) };
+            Some(if careless || doubtful { framing.also(0) } else { framing })
         }
-        None => careless.then_some(Framing { kind: BodyKind::Unknown, ..Framing::NONE }),
+        None => careless.then_some(Framing { ambiguity: differing, ..Framing::UNKNOWN }),
     }
 }
 
-/// Whether `chunked` is said so that everyone understands it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Chunking {
-    /// `\x0bchunked`, `xchunked`, `chunked, identity`: understood by some.
-    Obfuscated,
-    /// The last coding is `chunked`.
-    Sure,
+/// The transfer codings of a message, and whether `chunked` is said so that everyone understands it.
+#[derive(Default)]
+struct Codings {
+    /// `chunked` is said somehow: `\x0bchunked`, `xchunked`, `chunked, identity` are understood by some.
+    chunked: bool,
+    /// The latest coding is exactly `chunked`.
+    last: bool,
+    /// One is not known to everyone, or comes behind `chunked`.
+    odd: bool,
 }
 
-fn chunking(value: &[u8]) -> Option<Chunking> {
-    let last = value.rsplit(|b| *b == b',').next().unwrap_or(value);
-    if trim(last, |b| matches!(b, b' ' | b'\t')).eq_ignore_ascii_case(b"chunked") {
-        return Some(Chunking::Sure);
+impl Codings {
+    /// One field's value.
+    fn read(&mut self, value: &[u8]) {
+        for coding in value.split(|b| *b == b',').map(|c| trim(c, |b| matches!(b, b' ' | b'\t'))) {
+            let is = |word: &&[u8]| coding.eq_ignore_ascii_case(word);
+            let known: [&[u8]; 5] = [b"gzip", b"x-gzip", b"deflate", b"compress", b"x-compress"];
+            self.odd |= self.chunked || !(is(&&b"chunked"[..]) || known.iter().any(is));
+            self.last = is(&&b"chunked"[..]);
+            self.chunked |= coding.windows(7).any(|w| w.eq_ignore_ascii_case(b"chunked"));
+        }
     }
-    value.windows(7).any(|w| w.eq_ignore_ascii_case(b"chunked")).then_some(Chunking::Obfuscated)
+
+    const fn sure(&self) -> bool {
+        self.last && !self.odd
+    }
 }
 
 /// Reads one length, and whether it is written as RFC 9110 §8.6 wants it.
 fn length(text: &[u8]) -> (Option<u64>, bool) {
+    let sound = trim(text, |b| matches!(b, b' ' | b'\t'));
     let text = trim(text, is_space);
     let digits = text.strip_prefix(b"+").unwrap_or(text);
     let count = digits.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -126,7 +158,7 @@ fn length(text: &[u8]) -> (Option<u64>, bool) {
         .get(..count)
         .filter(|d| !d.is_empty())
         .and_then(|d| d.iter().try_fold(0_u64, |n, b| n.checked_mul(10)?.checked_add(u64::from(b.wrapping_sub(b'0')))));
-    (number, number.is_some() && count == text.len())
+    (number, number.is_some() && count == sound.len())
 }
 
 fn insert(lengths: &mut Lengths, length: u64) {
@@ -154,7 +186,7 @@ mod tests {
     }
 
     fn request(list: &[(&str, &str)]) -> (BodyKind, Vec<u64>) {
-        let f = of_request(Asked::Other, &heads(list));
+        let f = of_request(Asked::Other, HttpVersion::V11, &heads(list), false);
         (f.kind, f.others.to_vec())
     }
 
@@ -177,6 +209,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_ambiguous_has_a_name() {
+        use Ambiguity::{DifferingLengths, LengthAndEncoding, ObfuscatedEncoding};
+        let (cl, te) = ("content-length", "Transfer-Encoding");
+        let name = |version, doubtful, list: &[_]| of_request(Asked::Other, version, &heads(list), doubtful).ambiguity;
+        let plain = |list: &[_]| name(HttpVersion::V11, false, list);
+        for sound in [&[][..], &[(cl, "5")], &[(cl, "5"), (cl, "5, 5")], &[(te, "gzip, chunked")], &[(te, "chunked")]] {
+            assert_eq!(plain(sound), None, "{sound:?}");
+        }
+        for lengths in ["5, 6", "+5", "5x", "\u{b}5", "five", "99999999999999999999", "0x5", ""] {
+            assert_eq!(plain(&[(cl, lengths)]), Some(DifferingLengths), "{lengths:?}");
+        }
+        for codings in
+            ["xchunked", "chunked, identity", "identity, chunked", "\u{b}chunked", "chunked;q=1", "chunked, chunked"]
+        {
+            assert_eq!(plain(&[(te, codings)]), Some(ObfuscatedEncoding), "{codings:?}");
+        }
+        assert_eq!(plain(&[(te, "chunked"), (te, "identity")]), Some(ObfuscatedEncoding));
+        assert_eq!(plain(&[(te, "chunked"), (cl, "5")]), Some(LengthAndEncoding));
+        assert_eq!(name(HttpVersion::V10, false, &[(te, "chunked")]), Some(ObfuscatedEncoding));
+        assert_eq!(name(HttpVersion::V11, true, &[(te, "chunked")]), Some(ObfuscatedEncoding));
+        assert_eq!(name(HttpVersion::V11, true, &[(cl, "5")]), Some(DifferingLengths));
+    }
+
+    #[test]
     fn response_framing() {
         let kind = |asked, status, version, list: &[_]| of_response(asked, status, version, &heads(list)).kind;
         let length = [("content-length", "5")];
@@ -193,6 +249,6 @@ mod tests {
     fn many_lengths_are_bounded() {
         let texts: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let list: Vec<_> = texts.iter().map(|t| ("content-length", t.as_str())).collect();
-        assert!(of_request(Asked::Other, &heads(&list)).others.len() <= LENGTHS);
+        assert!(of_request(Asked::Other, HttpVersion::V11, &heads(&list), false).others.len() <= LENGTHS);
     }
 }

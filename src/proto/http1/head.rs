@@ -96,51 +96,117 @@ enum Previous {
     Nothing,
 }
 
-/// Splits the lines after the first line into fields, in wire order, and counts the fields that are
-/// not kept: beyond [`HEADER_LIMIT`], with a short name.
+/// The fields of a head, and what is odd about how they are written.
+#[derive(Default)]
+pub(super) struct Fields<'a> {
+    /// In wire order.
+    pub(super) headers: Headers<'a>,
+    /// Fields that are not kept: beyond [`HEADER_LIMIT`], with a short name.
+    pub(super) beyond: usize,
+    /// White space stands before a colon (RFC 9112 §5.1).
+    pub(super) space: bool,
+    /// A bare CR or LF ends a line that matters, in a head whose other lines end otherwise.
+    pub(super) line_end: bool,
+    /// Some hosts do not see a field that says where the body ends.
+    pub(super) framing: bool,
+}
+
+/// Splits the lines after the first line into fields; `crlf` when that line ended so.
 ///
 /// Read as the most permissive servers do: LF alone ends a line, white space before the colon is
 /// no part of the name, a line that begins with white space continues the field before it
-/// (obs-fold, RFC 9112 §5.2), a line without colon is ignored. A last line without LF is not read.
-pub(super) fn fields(block: &[u8]) -> (Headers<'_>, usize) {
-    let mut headers = Headers::new();
-    let mut beyond = 0_usize;
+/// (obs-fold, RFC 9112 §5.2), a line without colon is ignored. A CR alone ends a line where a field
+/// follows it. A last line without LF is not read.
+pub(super) fn fields(block: &[u8], crlf: bool) -> Fields<'_> {
+    let mut all = Fields::default();
     let mut previous = Previous::Nothing;
     let mut from = 0;
     for lf in memchr::memchr_iter(b'\n', block) {
         let line = block.get(from..lf).unwrap_or_default();
+        let bare = crlf && !line.ends_with(b"\r");
         from = lf.saturating_add(1);
         if !has_ink(line) {
+            all.line_end |= bare;
             break;
         }
         if matches!(line.first(), Some(b' ' | b'\t')) {
-            match (&previous, headers.last_mut()) {
+            match (&previous, all.headers.last_mut()) {
                 (Previous::Kept, Some(header)) => {
                     unfold(&mut header.value, trim(line, is_blank));
+                    all.framing |= frames(header.name);
                     continue;
                 }
                 (Previous::BeyondLimit, _) => continue,
                 _ => {} // nothing to continue: perhaps an indented field
             }
         }
-        let field = memchr::memchr(b':', line).and_then(|colon| {
-            let (name, value) = line.split_at_checked(colon)?;
-            let name = trim(name, is_blank);
-            (!name.is_empty()).then(|| (name, trim(value.get(1..).unwrap_or_default(), is_blank)))
-        });
-        previous = match field {
-            None => Previous::Nothing,
-            Some((name, _)) if headers.len() >= HEADER_LIMIT && name.len() < NAME_BEYOND_LIMIT => {
-                beyond = beyond.saturating_add(1);
-                Previous::BeyondLimit
-            }
-            Some((name, value)) => {
-                headers.push(Header { name, value: Cow::Borrowed(value) });
-                Previous::Kept
-            }
-        };
+        previous = all.line(line, bare || matches!(line.first(), Some(b' ' | b'\t')));
     }
-    (headers, beyond)
+    all
+}
+
+impl<'a> Fields<'a> {
+    /// One line; `odd` when some hosts do not take it for one.
+    fn line(&mut self, line: &'a [u8], odd: bool) -> Previous {
+        let mut previous = self.field(line, odd);
+        let mut rest = line;
+        while let Some(cr) = memchr::memchr(b'\r', rest) {
+            rest = rest.get(cr.saturating_add(1)..).unwrap_or_default();
+            if is_field(rest) {
+                self.line_end = true;
+                self.cut_last(line.len().saturating_sub(rest.len()), line);
+                previous = self.field(rest, true);
+            }
+        }
+        previous
+    }
+
+    /// The host that ends a line at a bare CR reads the latest field only up to there: told beside it.
+    fn cut_last(&mut self, end: usize, line: &'a [u8]) {
+        let Some(Header { name, value: Cow::Borrowed(value) }) = self.headers.last() else { return };
+        let (name, length) = (*name, value.len());
+        let first =
+            line.get(..end).and_then(|l| memchr::memrchr(b':', l)).and_then(|c| line.get(c.saturating_add(1)..end));
+        if let Some(value) = first.map(|v| trim(v, is_blank)).filter(|v| v.len() < length) {
+            self.headers.push(Header { name, value: Cow::Borrowed(value) });
+        }
+    }
+
+    fn field(&mut self, line: &'a [u8], odd: bool) -> Previous {
+        let field = memchr::memchr(b':', line).and_then(|colon| {
+            let (before, value) = line.split_at_checked(colon)?;
+            let name = trim(before, is_blank);
+            let spaced = before.last().is_some_and(|b| is_blank(*b));
+            (!name.is_empty()).then(|| (name, trim(value.get(1..).unwrap_or_default(), is_blank), spaced))
+        });
+        let Some((name, value, spaced)) = field else { return Previous::Nothing };
+        self.space |= spaced;
+        self.line_end |= odd && matters(name);
+        self.framing |= (odd || spaced) && frames(name);
+        if self.headers.len() >= HEADER_LIMIT && name.len() < NAME_BEYOND_LIMIT {
+            self.beyond = self.beyond.saturating_add(1);
+            return Previous::BeyondLimit;
+        }
+        self.headers.push(Header { name, value: Cow::Borrowed(value) });
+        Previous::Kept
+    }
+}
+
+/// Whether a field says where the body ends.
+fn frames(name: &[u8]) -> bool {
+    (name.len() == 14 && name.eq_ignore_ascii_case(b"content-length"))
+        || (name.len() == 17 && name.eq_ignore_ascii_case(b"transfer-encoding"))
+}
+
+/// Whether a field may hold a token, or say for whom or how long a message is.
+fn matters(name: &[u8]) -> bool {
+    frames(name) || [&b"cookie"[..], b"authorization", b"host"].iter().any(|n| name.eq_ignore_ascii_case(n))
+}
+
+/// Whether a text behind a bare CR begins like a field: a name of letters, digits and hyphens, and a colon.
+fn is_field(text: &[u8]) -> bool {
+    let name = text.iter().take(64).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+    name > 0 && text.get(name) == Some(&b':')
 }
 
 /// Appends a continuation line to a value; only a value with text on two lines is copied.
@@ -163,7 +229,7 @@ mod tests {
     }
 
     fn fields_of(block: &str) -> (Vec<(String, String)>, usize) {
-        let (headers, beyond) = fields(block.as_bytes());
+        let Fields { headers, beyond, .. } = fields(block.as_bytes(), false);
         let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
         (headers.iter().map(|h| (text(h.name), text(&h.value))).collect(), beyond)
     }
@@ -185,24 +251,58 @@ mod tests {
     #[test]
     fn folds_are_joined_by_one_space() {
         assert_eq!(read("Cookie:\r\n\t a=b;\r\n  \r\n c=d\r\nX: y\r\n"), pairs(&[("Cookie", "a=b; c=d"), ("X", "y")]));
-        let (headers, _) = fields(b"Cookie:\r\n a=b\r\n");
+        let headers = fields(b"Cookie:\r\n a=b\r\n", true).headers;
         assert!(matches!(headers[0].value, Cow::Borrowed(b"a=b")), "one line of text is not copied");
     }
 
     #[test]
     fn odd_bytes_survive() {
-        let (headers, _) = fields(b"A: \x00\xff\x0b\r\n");
+        let headers = fields(b"A: \x00\xff\x0b\r\n", true).headers;
         assert_eq!(headers[0].value.as_ref(), b"\x00\xff\x0b");
     }
 
     #[test]
     fn fields_beyond_the_limit_are_counted_with_their_folds_dropped() {
         let block = "A: b\r\n c\r\n".repeat(HEADER_LIMIT + 3);
-        let (headers, beyond) = fields(block.as_bytes());
+        let Fields { headers, beyond, .. } = fields(block.as_bytes(), true);
         assert_eq!((headers.len(), beyond), (HEADER_LIMIT, 3));
         assert!(headers.iter().all(|h| h.value.as_ref() == b"b c"));
         let (read, beyond) = fields_of(&format!("{block}cookie: a=b;\r\n c=d\r\n"));
         assert_eq!((read.last(), beyond), (Some(&("cookie".into(), "a=b; c=d".into())), 3));
+    }
+
+    #[test]
+    fn what_hosts_read_differently_is_noted() {
+        let odd = |block: &str, crlf| {
+            let all = fields(block.as_bytes(), crlf);
+            (all.space, all.line_end, all.framing)
+        };
+        for (block, crlf) in [
+            ("A: b\r\nCookie: c\r\n\r\n", true),
+            ("A: b\nCookie: c\n\n", false),
+            ("A: b\nX: c\r\n\r\n", true),
+            ("A: b\r\r\n\r\n", true),
+            ("A: b\rc\r\n\r\n", true),
+            ("A: b\r\n c: d\r\n\r\n", true),
+        ] {
+            assert_eq!(odd(block, crlf), (false, false, false), "{block:?}");
+        }
+        assert_eq!(odd("A : b\r\n", true), (true, false, false));
+        assert_eq!(odd("Content-Length : 5\r\n", true), (true, false, true));
+        assert_eq!(odd("Cookie: c\nA: b\r\n", true), (false, true, false));
+        assert_eq!(odd("A: b\r\n\n", true), (false, true, false));
+        assert_eq!(odd("Transfer-Encoding:\r\n chunked\r\n", true), (false, false, true));
+        assert_eq!(odd(" Content-Length: 5\r\n", true), (false, true, true));
+        assert_eq!(odd("A: b\rContent-Length: 5\r\n", true), (false, true, true));
+    }
+
+    #[test]
+    fn a_bare_cr_ends_a_line_where_a_field_follows() {
+        assert_eq!(
+            read("Cookie: a=b\rCookie: c=d\r\nX: y\rz\r\n"),
+            pairs(&[("Cookie", "a=b\rCookie: c=d"), ("Cookie", "a=b"), ("Cookie", "c=d"), ("X", "y\rz")])
+        );
+        assert_eq!(read("junk\rCookie: c=d\r\n").last(), pairs(&[("Cookie", "c=d")]).last());
     }
 
     #[test]

@@ -144,6 +144,14 @@ fn version(word: &[u8]) -> Option<HttpVersion> {
 pub(super) fn begins(line: &[u8], expect: Expect, rigour: Rigour) -> bool {
     (expect != Expect::Response && request_line(line, rigour).is_some())
         || (expect != Expect::Request && status_line(line).is_some())
+        || (expect != Expect::Response && rigour == Rigour::Permissive && before_bare_cr(line).is_some())
+}
+
+/// The request line that ends at a bare CR, for hosts that take this for the end of a line; `line` as
+/// a whole is none.
+pub(super) fn before_bare_cr(line: &[u8]) -> Option<&[u8]> {
+    let cr = memchr::memchr(b'\r', line).filter(|cr| cr.saturating_add(1) < line.len())?;
+    line.get(..cr).filter(|first| request_line(first, Rigour::Strict).is_some())
 }
 
 /// Whether a line that begins with `prefix` could still be one for which [`begins`] holds.
@@ -235,6 +243,15 @@ mod tests {
         assert!(!strict("server speaks HTTP/1.1"));
         assert!(!strict("GET /x y HTTP/1.1"));
         assert!(!strict("GET /x HTTP/2.0"));
+    }
+
+    #[test]
+    fn a_request_line_may_end_at_a_bare_cr() {
+        let line = b"GET / HTTP/1.1\rCookie: s=1\r";
+        assert!(request_line(line, Rigour::Permissive).is_none());
+        assert_eq!(before_bare_cr(line), Some(&b"GET / HTTP/1.1"[..]));
+        assert!(begins(line, Expect::Request, Rigour::Permissive));
+        assert_eq!(before_bare_cr(b"GET / HTTP/1.1\r"), None);
     }
 
     #[test]

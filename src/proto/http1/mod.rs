@@ -7,19 +7,27 @@
 //! | `head` | where does a head end, and which fields are in it? |
 //! | `framing` | how long is the body? |
 //! | `body` | where in the body are we? |
+//! | `collect` | what does the beginning of a body say? |
 //! | `watch` | where else might the next message begin? |
+//! | `seeker` | which request heads lie in bytes that are no part of the conversation? |
+//! | `hidden` | which requests may a body hold from a server that does not know bodies? |
 //! | `side` | where does each message of one direction begin and end? |
 //! | `pairing` | which request does a response answer? |
 //!
 //! Real servers disagree on odd bytes. Where a message is due, what any of them takes for one is
 //! read; where framing is ambiguous, the next message is looked for at every plausible end. Bodies
-//! that are framed soundly are passed over, whatever text they hold.
+//! that are framed soundly are passed over, whatever text they hold; only where a server answers more
+//! often than it was asked, a request in a body is what it answered. What hosts read differently is
+//! told once a message.
 
 mod body;
+mod collect;
 mod framing;
 mod head;
+mod hidden;
 mod line;
 mod pairing;
+mod seeker;
 mod side;
 mod watch;
 
@@ -28,26 +36,37 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 use head::HEAD_LIMIT;
 
 use crate::base::time::Stamp;
-use crate::flow::{Direction, Interest};
+use crate::flow::{Direction, FlowInfo, Interest};
 use crate::proto::conversation::{Voice, of};
-use crate::proto::{Message, MessageSink, RequestHead, ResponseHead};
+use crate::proto::{Ambiguity, FIRST_RIVAL, Header, Message, MessageSink, RequestHead, ResponseHead};
 use framing::{Framing, of_request, of_response};
-use head::{carried, fields};
-use line::{Expect, Rigour, request_line, status_line};
+use head::{Fields, carried, fields};
+use hidden::Hidden;
+use line::{Expect, RequestLine, Rigour, before_bare_cr, request_line, status_line};
 use pairing::{Asked, Pairing};
 use side::{Found, Head, Side, Then};
 
 pub(super) use line::{is_first_line, may_be_first_line};
+pub(super) use seeker::Seeker;
 
 /// One HTTP/1 connection. The side that sends requests is the client, whoever opened the connection.
 #[derive(Default)]
 pub(super) struct Http1 {
     sides: [Side; 2],
-    client: Option<Direction>,
     pairing: Pairing,
+    client: Option<Direction>,
+    /// The latest request has told that its lines end oddly.
+    told_lines: bool,
+    /// Hashes of the latest request heads, to know them again in a rival copy.
+    recent: [u32; 3],
+    /// Requests in bodies.
+    hidden: Option<Box<Hidden>>,
 }
 
 /// Steps in a row that may read nothing: each changes the state. More would be a fault of ours; the
@@ -116,10 +135,16 @@ impl Http1 {
             self.pairing.doubt();
             self.on_head(dir, head, at, voice);
         }
+        self.tell_body(dir, at, false, voice);
         let (mut used, mut idle) = (seen, 0);
         while let Some(rest @ [_, ..]) = bytes.get(used..) {
             let expect = self.expect(dir);
-            let (n, found) = self.side(dir).next(rest, at, expect);
+            let side = self.side(dir);
+            let body_at = side.is_in_body().then(|| side.pos());
+            let (n, found) = side.next(rest, at, expect);
+            if let Some(pos) = body_at.filter(|_| expect == Expect::Request) {
+                self.look_for_hidden(dir, pos, rest.get(..n).unwrap_or_default(), at);
+            }
             used = used.saturating_add(n);
             idle = if n == 0 { idle + 1 } else { 0 };
             if idle > IDLE_LIMIT {
@@ -142,12 +167,12 @@ impl Http1 {
                     voice.counters().head_limit_hits += 1;
                     self.pairing.doubt();
                 }
-                // A client that asks for a tunnel need not wait for the answer; any other one is up to something.
-                Found::Misframed if self.pairing.last_was_connect() => {}
-                Found::Misframed => self.pairing.doubt(),
+                Found::Odd => self.on_odd_line(dir, at, voice),
+                Found::Misframed(cut, kind) => self.on_misframed(dir, cut, kind, at, voice),
             }
+            self.tell_body(dir, at, false, voice);
         }
-        Reading::Read(self.side(dir).interest())
+        Reading::Read(self.interest(dir))
     }
 
     /// Bytes of one direction up to offset `to` will never come.
@@ -162,10 +187,11 @@ impl Http1 {
         if self.side(dir).is_lost() {
             self.pairing.doubt();
         }
+        self.tell_body(dir, at, false, voice);
         if let Some(head) = cut {
             self.on_head(dir, head, at, voice);
         }
-        self.side(dir).interest()
+        self.interest(dir)
     }
 
     /// The connection is over: heads that never ended are read as far as they came, since a server
@@ -173,15 +199,90 @@ impl Http1 {
     pub(super) fn finish<S: MessageSink>(&mut self, at: Stamp, voice: &mut Voice<'_, S>) {
         let client = self.client.unwrap_or(Direction::Forward);
         for dir in [client, client.opposite()] {
+            self.tell_body(dir, at, true, voice);
             if let Some(head) = self.side(dir).unfinished() {
                 self.on_head(dir, head, at, voice);
             }
         }
     }
 
+    /// Whether this head was told as a request lately.
+    fn has_told(&self, head: &[u8], flow: &FlowInfo) -> bool {
+        self.recent.contains(&fingerprint(head, flow))
+    }
+
+    /// Who sends the requests, once that is known.
+    pub(super) const fn client(&self) -> Option<Direction> {
+        self.client
+    }
+
+    fn interest(&self, dir: Direction) -> Interest {
+        let [forward, reverse] = &self.sides;
+        let side = if dir == Direction::Forward { forward } else { reverse };
+        match (side.interest(), &self.hidden) {
+            (Interest::SkipBytes(_), Some(hidden)) if self.client == Some(dir) && hidden.is_reading() => {
+                Interest::Continue
+            }
+            (interest, _) => interest,
+        }
+    }
+
+    /// Looks at bytes of a request's body, which stand at `pos`.
+    fn look_for_hidden(&mut self, dir: Direction, pos: u64, bytes: &[u8], at: Stamp) {
+        let over = !self.side(dir).is_in_body();
+        let Some(hidden) = self.hidden.as_deref_mut() else { return };
+        hidden.read(pos, bytes, at);
+        if over && hidden.end_body() {
+            self.hidden = None;
+        }
+    }
+
+    /// Tells a body that was asked for, once no more of it will come.
+    fn tell_body<S: MessageSink>(&mut self, dir: Direction, at: Stamp, over: bool, voice: &mut Voice<'_, S>) {
+        if let Some(body) = self.side(dir).collected(over) {
+            voice.say(Message::Body { ordinal: body.ordinal, dir, at, bytes: &body.bytes, whole: body.whole });
+        }
+    }
+
+    /// A line of a body ends in a way that hosts read differently. Of replies it is not told: their
+    /// client does not come under a false name by it.
+    fn on_odd_line<S: MessageSink>(&mut self, dir: Direction, at: Stamp, voice: &mut Voice<'_, S>) {
+        if self.expect(dir) == Expect::Request {
+            self.side(dir).doubt_lines();
+            if !std::mem::replace(&mut self.told_lines, true) {
+                let ordinal = self.pairing.next_ordinal().checked_sub(1);
+                voice.say(Message::Ambiguous { ordinal, dir, at, kind: Ambiguity::BareLineEnd });
+            }
+        }
+    }
+
+    /// A message is found where the one that is followed goes on.
+    fn on_misframed<S: MessageSink>(
+        &mut self,
+        dir: Direction,
+        cut: Option<Head<'_>>,
+        kind: Option<Ambiguity>,
+        at: Stamp,
+        voice: &mut Voice<'_, S>,
+    ) {
+        // A client that asks for a tunnel need not wait for the answer; any other one is up to something.
+        if !self.pairing.last_was_connect() {
+            self.pairing.doubt();
+        }
+        if let Some(head) = cut {
+            self.on_head(dir, head, at, voice);
+        }
+        if let Some(kind) = kind.filter(|_| self.expect(dir) == Expect::Response) {
+            let ordinal = self.pairing.last_answered();
+            voice.say(Message::Ambiguous { ordinal, dir, at, kind });
+        }
+    }
+
     /// Heap bytes held.
     pub(super) fn held_bytes(&self) -> usize {
-        self.sides.iter().map(Side::held_bytes).fold(size_of::<Self>(), usize::saturating_add)
+        let sides = self.sides.iter().map(Side::held_bytes).fold(size_of::<Self>(), usize::saturating_add);
+        let hidden = self.hidden.as_ref().map_or(0, |h| h.held_bytes());
+        sides.saturating_add(hidden).saturating_add(self.pairing.held_bytes())
     }
 
     /// A head has begun and is not complete.
@@ -208,39 +309,36 @@ impl Http1 {
     }
 
     fn on_head<S: MessageSink>(&mut self, dir: Direction, head: Head<'_>, at: Stamp, voice: &mut Voice<'_, S>) -> Turn {
-        let Some((line, block)) = head.bytes.split_at_checked(head.line) else { return Turn::None };
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let (headers, beyond) = fields(block);
-        voice.counters().header_limit_hits += beyond as u64;
         let too_long = !head.whole && head.bytes.len() >= HEAD_LIMIT;
         if too_long && !head.part {
             voice.counters().head_limit_hits += 1;
         }
         let stamps = Stamps { first: head.first, complete: at, whole: head.whole };
         if self.expect(dir) != Expect::Response
-            && let Some(line) = request_line(line, Rigour::Permissive)
+            && let Some((line, fields)) = request(&head)
         {
             self.client = Some(dir);
-            let request =
-                RequestHead { method: line.method, target: line.target, version: line.version, headers: &headers };
-            self.on_request(dir, request, (stamps, head.part), voice);
+            voice.counters().header_limit_hits += fields.beyond as u64;
+            let [latest, before, _] = self.recent;
+            self.recent = [fingerprint(&head.bytes, voice.flow()), latest, before];
+            self.on_request(dir, line, &fields, (stamps, head.part), voice);
             if let Some(carried) = carried(&head.bytes, head.line).filter(|_| too_long) {
-                self.side(dir).follow(Then::Rest { carried, line: head.line });
+                self.side(dir).follow(Then::Rest { carried, line: head.line, first: head.first });
             } else if too_long {
                 self.pairing.doubt();
             }
             Turn::None
-        } else if let Some(line) = status_line(line) {
+        } else if let Some((line, block)) = head.bytes.split_at_checked(head.line)
+            && let Some(line) = status_line(line.strip_suffix(b"\n").unwrap_or(line))
+        {
             self.client = Some(dir.opposite());
             if too_long {
                 self.pairing.doubt();
             }
-            self.on_response(
-                dir,
-                ResponseHead { status: line.status, version: line.version, headers: &headers },
-                stamps,
-                voice,
-            )
+            let Fields { headers, beyond, .. } = fields(block, false);
+            voice.counters().header_limit_hits += beyond as u64;
+            let head = ResponseHead { status: line.status, version: line.version, headers: &headers };
+            self.on_response(dir, head, stamps, voice)
         } else {
             Turn::None
         }
@@ -249,24 +347,37 @@ impl Http1 {
     fn on_request<S: MessageSink>(
         &mut self,
         dir: Direction,
-        head: RequestHead<'_>,
+        line: RequestLine<'_>,
+        fields: &Fields<'_>,
         (stamps, part): (Stamps, bool),
         voice: &mut Voice<'_, S>,
     ) {
-        let asked = match head.method {
-            b"HEAD" => Asked::Head,
-            b"CONNECT" => Asked::Connect,
-            _ if head.headers.iter().any(|h| h.name.eq_ignore_ascii_case(b"upgrade")) => Asked::Upgrade,
-            _ => Asked::Other,
-        };
+        let head = head_of(line, &fields.headers);
+        let asked = asked(&head);
         // A part of a long head asks for nothing more than its first part did.
         let ordinal = if part { self.pairing.next_ordinal().wrapping_sub(1) } else { self.count(asked, voice) };
-        let then = match stamps.whole {
-            true => Then::Framed(of_request(asked, head.headers)),
-            false => Then::Search,
-        };
+        let framing = of_request(asked, line.version, head.headers, fields.framing);
+        let ambiguity = framing.ambiguity.filter(|_| stamps.whole);
+        let then = if stamps.whole { Then::Framed(framing) } else { Then::Search };
         voice.say(Message::Request { ordinal, dir, first: stamps.first, complete: stamps.complete, head });
+        let wanted = voice.body_wanted();
+        let oddities = [
+            ambiguity,
+            fields.space.then_some(Ambiguity::SpaceBeforeColon),
+            fields.line_end.then_some(Ambiguity::BareLineEnd),
+        ];
+        for kind in oddities.into_iter().flatten() {
+            voice.say(Message::Ambiguous { ordinal: Some(ordinal), dir, at: stamps.complete, kind });
+        }
+        self.told_lines = fields.line_end;
         self.side(dir).follow(then);
+        if stamps.whole && wanted > 0 {
+            self.side(dir).collect(ordinal, wanted);
+        }
+        if self.side(dir).is_in_body() {
+            let from = self.side(dir).pos();
+            self.hidden.get_or_insert_default().body(from);
+        }
     }
 
     /// Counts a request; which of the connection it is.
@@ -286,6 +397,7 @@ impl Http1 {
         voice: &mut Voice<'_, S>,
     ) -> Turn {
         let status = head.status;
+        self.reveal(dir.opposite(), status, stamps.complete, voice);
         // A switch that nobody asked for is none: text that looks like one must not end the reading.
         let switches = status == 101 && self.pairing.next_may_upgrade();
         if matches!(status, 100..=199) && !switches {
@@ -297,6 +409,7 @@ impl Http1 {
         let framing = of_response(asked, status, head.version, head.headers);
         voice.counters().http1_responses += 1;
         voice.say(Message::Response { answers, dir, first: stamps.first, complete: stamps.complete, head });
+        let wanted = if answers.is_some() { voice.body_wanted() } else { 0 };
         if !stamps.whole {
             self.side(dir).follow(Then::Search);
             return Turn::None;
@@ -313,8 +426,80 @@ impl Http1 {
             return Turn::Tunnel;
         }
         self.side(dir).follow(Then::Framed(framing));
+        if let Some(ordinal) = answers.filter(|_| wanted > 0) {
+            self.side(dir).collect(ordinal, wanted);
+        }
         Turn::None
     }
+
+    /// A server that answers though nothing is open, on a connection of which nothing was missed, has
+    /// read a request where none was meant to be: the first in a body, if there is one. Errors that a
+    /// server tells unasked when it gives up on a connection are no such answer.
+    fn reveal<S: MessageSink>(&mut self, client: Direction, status: u16, at: Stamp, voice: &mut Voice<'_, S>) {
+        let flow = voice.flow();
+        let sure = self.pairing.is_settled() && flow.gaps == 0 && flow.two_sided && !flow.midstream;
+        if !sure || matches!(status, 100..=199 | 400 | 408 | 503) {
+            return;
+        }
+        let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) else { return };
+        let head = Head { first: held.first, whole: true, part: false, line: held.line, bytes: (&held.bytes).into() };
+        if let Some((line, fields)) = request(&head) {
+            let head = head_of(line, &fields.headers);
+            let ordinal = self.count(asked(&head), voice);
+            voice.say(Message::Request { ordinal, dir: client, first: held.first, complete: at, head });
+        }
+    }
+}
+
+/// What a request asks for, as far as it decides how its reply is read.
+fn asked(head: &RequestHead<'_>) -> Asked {
+    match head.method {
+        b"HEAD" => Asked::Head,
+        b"CONNECT" => Asked::Connect,
+        _ if head.headers.iter().any(|h| h.name.eq_ignore_ascii_case(b"upgrade")) => Asked::Upgrade,
+        _ => Asked::Other,
+    }
+}
+
+/// The head of a request, taken apart; `None` when it is none.
+fn request<'h>(head: &'h Head<'_>) -> Option<(RequestLine<'h>, Fields<'h>)> {
+    let (line, block) = head.bytes.split_at_checked(head.line)?;
+    let stripped = line.strip_suffix(b"\n").unwrap_or(line);
+    let crlf = stripped.ends_with(b"\r");
+    if let Some(line) = request_line(stripped, Rigour::Permissive) {
+        return Some((line, fields(block, crlf)));
+    }
+    let first = before_bare_cr(stripped)?;
+    let mut fields = fields(head.bytes.get(first.len().saturating_add(1)..)?, crlf);
+    fields.line_end = true;
+    Some((request_line(first, Rigour::Permissive)?, fields))
+}
+
+fn head_of<'h>(line: RequestLine<'h>, headers: &'h [Header<'h>]) -> RequestHead<'h> {
+    RequestHead { method: line.method, target: line.target, version: line.version, headers }
+}
+
+/// Tells heads apart; what it comes to on this flow cannot be foreseen by whoever sends them.
+fn fingerprint(head: &[u8], flow: &FlowInfo) -> u32 {
+    let seed = flow.opened.ts.0.cast_unsigned();
+    (FixedState::with_seed(seed).hash_one(head) >> 32) as u32
+}
+
+/// A request that a rival copy of bytes holds, unless it was told before; `told` counts them.
+pub(super) fn tell_rival<S: MessageSink>(
+    head: &Head<'_>,
+    (dir, at): (Direction, Stamp),
+    (http1, told): (Option<&Http1>, &mut u32),
+    voice: &mut Voice<'_, S>,
+) {
+    if http1.is_some_and(|h| h.has_told(&head.bytes, voice.flow())) {
+        return;
+    }
+    let Some((line, fields)) = request(head) else { return };
+    *told = told.saturating_add(1);
+    let ordinal = u32::MAX.saturating_sub(*told).max(FIRST_RIVAL);
+    let request = head_of(line, &fields.headers);
+    voice.say(Message::Request { ordinal, dir, first: head.first, complete: at, head: request });
 }
 
 /// When a head was seen, and how much of it.

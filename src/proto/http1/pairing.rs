@@ -1,5 +1,7 @@
 //! Which request does a response answer? Responses come in the order of the requests (RFC 9112 §9.3.2).
 
+use std::collections::VecDeque;
+
 /// Requests that may wait for their responses on one connection.
 pub(super) const PIPELINE_LIMIT: u32 = 128;
 
@@ -31,11 +33,9 @@ pub(super) struct Counted {
 pub(super) struct Pairing {
     next: u32,
     open: u32,
-    /// One bit per open request, the oldest lowest: it was HEAD, it was CONNECT, it asked for an upgrade.
-    head: u128,
-    connect: u128,
-    upgrade: u128,
-    /// More were open than the bits can tell apart.
+    /// Open requests that asked for something other than [`Asked::Other`], which few do, in order.
+    special: Option<Box<VecDeque<(u32, Asked)>>>,
+    /// More were open than are told apart.
     lost: bool,
     /// A message may have been missed, so the count of open requests may be too high.
     doubt: bool,
@@ -52,9 +52,22 @@ impl Pairing {
         self.next
     }
 
+    /// The request that was answered last, as far as anybody can tell.
+    pub(super) const fn last_answered(&self) -> Option<u32> {
+        match self.next.checked_sub(self.open) {
+            Some(n) if !self.lost && !self.doubt => n.checked_sub(1),
+            _ => None,
+        }
+    }
+
     /// Whether any request waits for its response.
     pub(super) const fn any_open(&self) -> bool {
         self.open > 0
+    }
+
+    /// Whether every request so far was seen and answered.
+    pub(super) const fn is_settled(&self) -> bool {
+        self.open == 0 && self.next > 0 && !self.doubt && !self.lost
     }
 
     /// A request was read.
@@ -64,14 +77,8 @@ impl Pairing {
         let beyond_limit = self.open >= PIPELINE_LIMIT;
         if beyond_limit {
             self.lost = true;
-        } else {
-            let bit = 1_u128.checked_shl(self.open).unwrap_or(0);
-            match asked {
-                Asked::Head => self.head |= bit,
-                Asked::Connect => self.connect |= bit,
-                Asked::Upgrade => self.upgrade |= bit,
-                Asked::Other | Asked::Unknown => {}
-            }
+        } else if !matches!(asked, Asked::Other | Asked::Unknown) {
+            self.special.get_or_insert_default().push_back((ordinal, asked));
         }
         self.open = self.open.saturating_add(1);
         Counted { ordinal, beyond_limit }
@@ -79,13 +86,15 @@ impl Pairing {
 
     /// Whether the last request was a CONNECT.
     pub(super) fn last_was_connect(&self) -> bool {
-        let last = self.open.checked_sub(1).and_then(|n| self.connect.checked_shr(n));
-        last.is_some_and(|bits| bits & 1 == 1)
+        let last = (self.next.wrapping_sub(1), Asked::Connect);
+        self.open > 0 && self.special.as_ref().and_then(|s| s.back()) == Some(&last)
     }
 
     /// Whether the request that is answered next asked for an upgrade.
-    pub(super) const fn next_may_upgrade(&self) -> bool {
-        self.open > 0 && !self.lost && !(self.doubt && self.open > 1) && self.upgrade & 1 == 1
+    pub(super) fn next_may_upgrade(&self) -> bool {
+        let next = (self.next.wrapping_sub(self.open), Asked::Upgrade);
+        let sure = self.open > 0 && !self.lost && !(self.doubt && self.open > 1);
+        sure && self.special.as_ref().and_then(|s| s.front()) == Some(&next)
     }
 
     /// A final response was read: which request it answers, and what that asked.
@@ -97,15 +106,8 @@ impl Pairing {
             return (None, Asked::Unknown);
         }
         let ordinal = self.next.wrapping_sub(self.open);
-        let asked = match (self.head & 1, self.connect & 1) {
-            (1, _) => Asked::Head,
-            (_, 1) => Asked::Connect,
-            _ => Asked::Other,
-        };
+        let asked = self.take_special(ordinal).unwrap_or(Asked::Other);
         self.open -= 1;
-        self.head >>= 1;
-        self.connect >>= 1;
-        self.upgrade >>= 1;
         let answer = if self.lost { (None, Asked::Unknown) } else { (Some(ordinal), asked) };
         if self.open == 0 {
             self.lost = false;
@@ -117,6 +119,21 @@ impl Pairing {
     /// Bytes were lost or could not be read: messages may have been among them.
     pub(super) fn doubt(&mut self) {
         self.doubt = true;
+    }
+
+    /// Heap bytes held.
+    pub(super) fn held_bytes(&self) -> usize {
+        let special = self.special.as_ref().map(|s| s.capacity().saturating_mul(size_of::<(u32, Asked)>()));
+        special.map_or(0, |bytes| bytes.saturating_add(size_of::<VecDeque<(u32, Asked)>>()))
+    }
+
+    fn take_special(&mut self, ordinal: u32) -> Option<Asked> {
+        let special = self.special.as_mut()?;
+        let (_, asked) = special.pop_front_if(|(of, _)| *of == ordinal)?;
+        if special.is_empty() {
+            self.special = None;
+        }
+        Some(asked)
     }
 }
 

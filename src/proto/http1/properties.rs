@@ -6,8 +6,8 @@ use proptest::sample::{Index, select};
 
 use super::head::HEAD_LIMIT;
 use crate::flow::Direction::{self, Forward, Reverse};
-use crate::proto::HttpVersion;
 use crate::proto::testing::{Driver, Fields, Recorder, Seen, latin1};
+use crate::proto::{Ambiguity, HttpVersion};
 
 /// How a body travels.
 #[derive(Clone, Debug)]
@@ -138,6 +138,12 @@ fn write(batches: &[Vec<Exchange>], eol: &str) -> (Vec<(Direction, Vec<u8>)>, Ve
             let headers = write_rest(&mut asked, &request.fields, &request.body, eol, none);
             let (method, target, version) = (request.method.into(), request.target.clone(), request.version);
             expected.push(Seen::Request { ordinal, dir: Forward, method, target, version, headers });
+            // What some host would read otherwise is told.
+            let old = version == HttpVersion::V10 && matches!(request.body, Body::Chunked(_));
+            let spaced = request.fields.iter().any(|(_, space, _)| *space);
+            let kinds = [old.then_some(Ambiguity::ObfuscatedEncoding), spaced.then_some(Ambiguity::SpaceBeforeColon)];
+            let told = |kind| Seen::Ambiguous { ordinal: Some(ordinal), kind };
+            expected.extend(kinds.into_iter().flatten().map(told));
             ordinal += 1;
         }
         for (answers, (request, response)) in (first..).zip(batch) {

@@ -3,31 +3,31 @@
 use std::borrow::Cow;
 
 use super::body::{Body, Passed};
+use super::collect::Collect;
 use super::framing::{BodyKind, Framing};
 use super::head::{BlankLine, HEAD_LIMIT};
 use super::line::{Expect, Rigour, begins, may_begin, request_line};
 use super::watch::Watch;
 use crate::base::time::Stamp;
 use crate::flow::Interest;
-use crate::proto::HttpVersion;
+use crate::proto::{Ambiguity, HttpVersion};
 
 /// One direction of an HTTP/1 connection. Bytes are read in place where a head lies whole in one
 /// event; only a head that straddles events is copied, at most [`HEAD_LIMIT`] bytes of it.
+///
+/// Every open connection has two of them: what is rarely there is kept apart.
 #[derive(Default)]
 pub(super) struct Side {
-    /// Stream offset of the next byte; `None` before the first event.
-    pos: Option<u64>,
+    /// Stream offset of the next byte.
+    pos: u64,
     state: State,
     /// The head being read, as far as it lay in earlier events.
-    head: Vec<u8>,
-    /// Frame of the first byte of that head.
-    first: Stamp,
-    /// That head is longer than may be held, and its first part was given out.
-    part: bool,
+    partial: Option<Box<Partial>>,
+    aside: Option<Box<Aside>>,
+    /// An event came before.
+    begun: bool,
     /// Bytes were lost since the last head: any segment may begin with a message.
     adrift: bool,
-    /// Other plausible ends of the body.
-    watch: Option<Box<Watch>>,
     /// Bytes looked at, to show that work is linear.
     #[cfg(test)]
     pub(super) work: u64,
@@ -38,11 +38,10 @@ enum State {
     /// A message is due; blank lines before it are skipped (RFC 9112 §2.2).
     #[default]
     Between,
-    /// In what may be its first line. What the head buffer holds before `from` is the beginning of
-    /// another reading of the same line.
-    FirstLine { rigour: Rigour, from: usize },
+    /// In what may be its first line.
+    FirstLine(Rigour),
     /// In its fields; the first line ended before `line`.
-    Fields { line: usize, scan: BlankLine },
+    Fields { line: u32, scan: BlankLine },
     /// In its body.
     Body(Body),
     /// Somewhere: the next first line is searched for.
@@ -51,8 +50,27 @@ enum State {
     Finished,
 }
 
+/// The beginning of a head.
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    /// Frame of its first byte.
+    first: Stamp,
+    /// The head is longer than may be held, and its first part was given out.
+    part: bool,
+}
+
+/// What is beside the reading that is followed.
+#[derive(Default)]
+struct Aside {
+    /// Other plausible ends of messages.
+    watch: Option<Watch>,
+    /// The wanted beginning of the body.
+    collect: Option<Collect>,
+}
+
 /// A head, complete or as far as it came.
-pub(super) struct Head<'a> {
+pub(in crate::proto) struct Head<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     /// Where the first line ends, LF included.
     pub(super) line: usize,
@@ -74,8 +92,11 @@ pub(super) enum Found<'a> {
     NotMessage,
     /// A first line is longer than a head may be.
     TooLong,
-    /// The body followed until here is none: it is not chunked, or a message begins inside it.
-    Misframed,
+    /// A line of a body ends so that hosts read it differently.
+    Odd,
+    /// The message followed until here does not end where it said: its body is not chunked, or a
+    /// message begins inside it. With what there was of a head that is cut short.
+    Misframed(Option<Head<'a>>, Option<Ambiguity>),
 }
 
 /// How reading goes on after a head.
@@ -86,7 +107,7 @@ pub(super) enum Then {
     Search,
     /// With the rest of a head that is too long to hold; `carried` goes before it, and the first line
     /// in that ends before `line`.
-    Rest { carried: Vec<u8>, line: usize },
+    Rest { carried: Vec<u8>, line: usize, first: Stamp },
 }
 
 impl Side {
@@ -95,31 +116,47 @@ impl Side {
         Self { state: State::Lost, adrift: true, ..Self::default() }
     }
 
+    /// A side that looks for a complete first line, from `offset` on, in bytes that are no messages.
+    pub(super) fn searching(offset: u64) -> Self {
+        Self { pos: offset, begun: true, state: State::FirstLine(Rigour::Strict), ..Self::default() }
+    }
+
     /// An event begins at `offset`. Returns how many of its bytes were seen already, and what there
     /// was of a head before a gap.
     pub(super) fn arrive(&mut self, offset: u64) -> (usize, Option<Head<'static>>) {
-        let pos = *self.pos.get_or_insert(offset);
+        let pos = self.begin_at(offset);
         let cut = self.jump(offset);
         if self.adrift && self.is_lost() {
-            self.state = State::FirstLine { rigour: Rigour::Strict, from: self.head.len() };
+            match self.partial {
+                None => self.state = State::FirstLine(Rigour::Strict),
+                Some(_) => self.watch().start(), // the line that has begun may go on, or be nothing
+            }
         }
         (usize::try_from(pos.saturating_sub(offset)).unwrap_or(usize::MAX), cut)
     }
 
+    const fn begin_at(&mut self, offset: u64) -> u64 {
+        if !self.begun {
+            self.begun = true;
+            self.pos = offset;
+        }
+        self.pos
+    }
+
     /// Bytes before `to` will not be shown. Returns what there was of a head.
     pub(super) fn jump(&mut self, to: u64) -> Option<Head<'static>> {
-        let pos = *self.pos.get_or_insert(to);
-        if to <= pos {
+        if to <= self.begin_at(to) {
             return None;
         }
-        self.pos = Some(to);
-        if let Some(watch) = &mut self.watch {
-            watch.jump(to);
+        self.pos = to;
+        if let Some(aside) = self.aside.as_deref_mut() {
+            aside.watch.iter_mut().for_each(|w| w.jump(to));
+            aside.collect.iter_mut().for_each(|c| c.broken = true);
         }
         let survives = match self.state {
             State::Finished => true,
             State::Body(Body::Until(end)) if end == to => {
-                self.between();
+                self.state = State::Between;
                 true
             }
             State::Body(body) => body.skip_to().is_some_and(|end| to <= end),
@@ -138,23 +175,38 @@ impl Side {
     /// has none), whole lines only.
     pub(super) fn unfinished(&mut self) -> Option<Head<'static>> {
         let State::Fields { line, .. } = self.state else { return None };
-        let mut bytes = std::mem::take(&mut self.head);
         self.state = State::Lost;
+        let Partial { mut bytes, first, part } = *self.partial.take()?;
+        let line = line as usize;
         let lines = memchr::memrchr(b'\n', &bytes)?.saturating_add(1);
         bytes.truncate(lines);
         let enough = lines > line || is_simple(bytes.get(..line).unwrap_or_default());
-        let part = std::mem::take(&mut self.part);
-        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first: self.first, whole: false, part })
+        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first, whole: false, part })
     }
 
     /// Whether bytes were lost on this side since its last head.
     pub(super) const fn is_lost(&self) -> bool {
-        matches!(self.state, State::Lost | State::FirstLine { rigour: Rigour::Strict, .. })
+        matches!(self.state, State::Lost | State::FirstLine(Rigour::Strict))
     }
 
     /// Whether the beginning of a message is waiting for its rest.
     pub(super) const fn is_in_head(&self) -> bool {
-        matches!(self.state, State::FirstLine { rigour: Rigour::Permissive, .. } | State::Fields { .. })
+        matches!(self.state, State::FirstLine(Rigour::Permissive) | State::Fields { .. })
+    }
+
+    /// Whether the beginning of what may be a head is held.
+    pub(super) const fn holds_head(&self) -> bool {
+        self.partial.is_some()
+    }
+
+    /// Whether a body is being passed over.
+    pub(super) const fn is_in_body(&self) -> bool {
+        matches!(self.state, State::Body(_))
+    }
+
+    /// Stream offset of the next byte.
+    pub(super) const fn pos(&self) -> u64 {
+        self.pos
     }
 
     /// A head has begun and is not complete.
@@ -164,78 +216,171 @@ impl Side {
 
     /// What is wanted of this direction after the bytes seen.
     pub(super) fn interest(&self) -> Interest {
-        match (&self.state, self.pos, &self.watch) {
-            (State::Finished, ..) => Interest::StopDirection,
-            (State::Body(_), _, Some(watch)) if watch.is_reading() => Interest::Continue,
-            (State::Body(body), Some(pos), watch) => {
-                let end = body.skip_to().unwrap_or(pos);
-                let end = watch.as_ref().and_then(|w| w.next_end()).map_or(end, |other| end.min(other));
-                match end.saturating_sub(pos) {
-                    0 => Interest::Continue,
-                    n => Interest::SkipBytes(n),
-                }
+        let State::Body(body) = &self.state else {
+            let over = matches!(self.state, State::Finished);
+            return if over { Interest::StopDirection } else { Interest::Continue };
+        };
+        let mut end = body.skip_to().unwrap_or(self.pos);
+        if let Some(Aside { watch, collect }) = self.aside.as_deref() {
+            if collect.is_some() || watch.as_ref().is_some_and(Watch::is_reading) {
+                return Interest::Continue;
             }
-            _ => Interest::Continue,
+            end = watch.as_ref().and_then(Watch::next_end).map_or(end, |other| end.min(other));
+        }
+        match end.saturating_sub(self.pos) {
+            0 => Interest::Continue,
+            n => Interest::SkipBytes(n),
         }
     }
 
     /// Says how reading goes on after a head.
     pub(super) fn follow(&mut self, then: Then) {
-        let pos = self.pos.unwrap_or_default();
         match then {
+            // What was found at another end is followed already.
+            Then::Search if matches!(self.state, State::Fields { .. }) => {}
             Then::Search => self.lose(),
-            Then::Rest { carried, line } => {
+            Then::Rest { carried, line, first } => {
                 let inked = !carried.ends_with(b"\n");
-                self.state = State::Fields { line, scan: BlankLine::after(inked) };
-                self.head = carried;
-                self.part = true;
+                self.state = State::Fields { line: line_end(line), scan: BlankLine::after(inked) };
+                self.partial = Some(Box::new(Partial { bytes: carried, first, part: true }));
             }
             Then::Framed(framing) => {
                 self.adrift = false;
                 if !framing.others.is_empty() {
-                    self.watch = Some(Box::new(Watch::new(pos, framing.others)));
+                    let pos = self.pos;
+                    self.watch().add(pos, &framing.others, framing.ambiguity);
                 }
                 self.state = match framing.kind {
                     BodyKind::None => State::Between,
-                    BodyKind::Length(n) => State::Body(Body::Until(pos.saturating_add(n))),
+                    BodyKind::Length(n) => State::Body(Body::Until(self.pos.saturating_add(n))),
                     BodyKind::Chunked => State::Body(Body::CHUNKED),
                     BodyKind::UntilClose => State::Finished,
-                    BodyKind::Unknown => State::FirstLine { rigour: Rigour::Strict, from: 0 },
+                    BodyKind::Unknown => State::FirstLine(Rigour::Strict),
                 };
             }
         }
     }
 
+    /// Keeps at most `wanted` bytes of the body that follows, if one does; [`Side::body`] gives them.
+    pub(super) fn collect(&mut self, ordinal: u32, wanted: usize) {
+        let length = match self.state {
+            State::Body(Body::Until(end)) => Some(end.saturating_sub(self.pos)),
+            State::Body(_) => None,
+            State::Finished => {
+                self.state = State::Body(Body::Until(u64::MAX));
+                None
+            }
+            _ => return,
+        };
+        self.aside.get_or_insert_default().collect = Some(Collect::new(ordinal, wanted, length));
+    }
+
+    /// The collected body, once no more of it will come or is wanted; `over` when nothing more comes at all.
+    pub(super) fn collected(&mut self, over: bool) -> Option<Collect> {
+        let aside = self.aside.as_deref_mut()?;
+        let until_close = matches!(self.state, State::Body(Body::Until(u64::MAX)));
+        let ended = !matches!(self.state, State::Body(_));
+        let mut body = aside.collect.take_if(|c| over || ended || c.broken || c.is_full())?;
+        body.whole |= over && until_close && !body.broken;
+        if until_close {
+            self.state = State::Finished;
+        }
+        self.drop_aside();
+        Some(body)
+    }
+
     /// Heap bytes held.
     pub(super) fn held_bytes(&self) -> usize {
-        self.head.capacity().saturating_add(self.watch.as_ref().map_or(0, |w| w.held_bytes()))
+        let partial = self.partial.as_ref().map_or(0, |p| p.bytes.capacity().saturating_add(size_of::<Partial>()));
+        let aside = self.aside.as_ref().map_or(0, |a| {
+            let watch = a.watch.as_ref().map_or(0, Watch::held_bytes);
+            let collect = a.collect.as_ref().map_or(0, Collect::held_bytes);
+            size_of::<Aside>().saturating_add(watch).saturating_add(collect)
+        });
+        partial.saturating_add(aside)
     }
 
     /// Reads the beginning of `rest`. Returns how many bytes were read and what they came to; calls
     /// with the remainder go on until none is left.
     pub(super) fn next<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect) -> (usize, Found<'a>) {
-        let (used, found) = match self.state {
-            State::Between => self.skip_blank_lines(rest),
-            State::FirstLine { rigour, from } => self.first_line(rest, at, expect, rigour, from),
-            State::Fields { line, scan } => self.fields(rest, line, scan),
-            State::Body(body) => self.body(rest, at, expect, body),
-            State::Lost => self.search(rest, expect),
-            State::Finished => (rest.len(), Found::Nothing),
+        let (used, found) = match self.look_aside(rest, at, expect) {
+            Ok(piece) => match self.state {
+                State::Between => self.skip_blank_lines(piece),
+                State::FirstLine(rigour) => self.first_line(piece, at, expect, rigour),
+                State::Fields { line, scan } => self.fields(piece, line, scan),
+                State::Body(body) => self.body(piece, body),
+                State::Lost => self.search(piece, expect),
+                State::Finished => (piece.len(), Found::Nothing),
+            },
+            Err(misframed) => misframed,
         };
-        self.pos = self.pos.map(|p| p.saturating_add(used as u64));
+        self.pos = self.pos.saturating_add(used as u64);
         (used, found)
     }
 
-    fn between(&mut self) {
-        self.state = State::Between;
-        self.watch = None;
+    /// Looks for messages in other readings. Gives what the reading that is followed may read, or the
+    /// message that was found instead of it.
+    fn look_aside<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect) -> Result<&'a [u8], (usize, Found<'a>)> {
+        if let State::Body(body) = self.state
+            && body.at_trailer_line()
+            && !matches!(rest.first(), Some(b'\r' | b'\n'))
+        {
+            self.watch().start(); // some servers know no trailer
+        }
+        let Some(watch) = self.aside.as_deref_mut().and_then(|a| a.watch.as_mut()) else { return Ok(rest) };
+        let due = matches!(self.state, State::Between);
+        let look = watch.look(self.pos, rest, at, expect, due);
+        let (kind, failed) = (watch.kind(), watch.take_failure());
+        if watch.is_over() {
+            self.drop_watch();
+        }
+        let piece = rest.get(..look.shown).unwrap_or(rest);
+        if failed {
+            return Err((0, Found::NotMessage));
+        }
+        let Some(line) = look.found.filter(|_| !self.own_line_begins(piece, expect)) else { return Ok(piece) };
+        let cut = self.unfinished();
+        self.state = State::Fields { line: line_end(line.bytes.len()), scan: BlankLine::default() };
+        self.partial = Some(Box::new(Partial { bytes: line.bytes, first: line.first, part: false }));
+        Err((piece.len(), Found::Misframed(cut, kind)))
     }
 
+    /// Whether the reading that is followed takes the line that ends with `piece` for a first line, too.
+    fn own_line_begins(&self, piece: &[u8], expect: Expect) -> bool {
+        let State::FirstLine(rigour) = self.state else { return false };
+        let before = self.partial.as_ref().map_or(&[][..], |p| &p.bytes);
+        begins(strip(&[before, piece].concat()), expect, rigour)
+    }
+
+    fn watch(&mut self) -> &mut Watch {
+        self.aside.get_or_insert_default().watch.get_or_insert_default()
+    }
+
+    fn drop_watch(&mut self) {
+        if let Some(aside) = self.aside.as_deref_mut() {
+            aside.watch = None;
+            self.drop_aside();
+        }
+    }
+
+    fn drop_aside(&mut self) {
+        if self.aside.as_ref().is_some_and(|a| a.watch.is_none() && a.collect.is_none()) {
+            self.aside = None;
+        }
+    }
+
+    /// Nothing is known of where messages begin; what other readings say of it still counts.
     fn lose(&mut self) {
         self.state = State::Lost;
-        self.head = Vec::new();
-        self.part = false;
-        self.watch = None;
+        self.partial = None;
+        self.leave_body();
+    }
+
+    /// A line inside a body begins no message any more.
+    fn leave_body(&mut self) {
+        if let Some(watch) = self.aside.as_deref_mut().and_then(|a| a.watch.as_mut()) {
+            watch.anywhere(false);
+        }
     }
 
     #[cfg(test)]
@@ -250,7 +395,7 @@ impl Side {
         let blank = rest.iter().position(|b| !matches!(b, b'\r' | b'\n'));
         self.looked_at(rest.get(..blank.unwrap_or(rest.len())).unwrap_or_default());
         if blank.is_some() {
-            self.state = State::FirstLine { rigour: Rigour::Permissive, from: 0 };
+            self.state = State::FirstLine(Rigour::Permissive);
         }
         (blank.unwrap_or(rest.len()), Found::Nothing)
     }
@@ -264,54 +409,44 @@ impl Side {
         let line = memchr::memchr(b'\n', rest).map(|lf| lf.saturating_add(1));
         self.looked_at(rest.get(..line.unwrap_or(rest.len())).unwrap_or_default());
         if line.is_some() {
-            self.state = State::FirstLine { rigour: Rigour::Strict, from: 0 };
+            self.state = State::FirstLine(Rigour::Strict);
         }
         (line.unwrap_or(rest.len()), Found::Nothing)
     }
 
     /// The bytes that still belong to a head of at most [`HEAD_LIMIT`] bytes.
     fn room<'a>(&self, rest: &'a [u8]) -> &'a [u8] {
-        rest.get(..HEAD_LIMIT.saturating_sub(self.head.len())).unwrap_or(rest)
+        let held = self.partial.as_ref().map_or(0, |p| p.bytes.len());
+        rest.get(..HEAD_LIMIT.saturating_sub(held)).unwrap_or(rest)
     }
 
-    fn first_line<'a>(
-        &mut self,
-        rest: &'a [u8],
-        at: Stamp,
-        expect: Expect,
-        rigour: Rigour,
-        from: usize,
-    ) -> (usize, Found<'a>) {
-        if self.head.is_empty() {
-            self.first = at;
-        }
+    /// Keeps the beginning of a head, of which `piece` is the first or the next.
+    fn keep(&mut self, piece: &[u8], at: Stamp) -> &[u8] {
+        let partial = self.partial.get_or_insert_with(|| Box::new(Partial { first: at, ..Partial::default() }));
+        partial.bytes.extend_from_slice(piece);
+        &partial.bytes
+    }
+
+    fn first_line<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect, rigour: Rigour) -> (usize, Found<'a>) {
         let room = self.room(rest);
         let Some(lf) = memchr::memchr(b'\n', room) else {
             self.looked_at(room);
-            return self.part_of_first_line(room, expect, rigour, from);
+            return self.part_of_first_line(room, at, expect, rigour);
         };
         let (line, after) = room.split_at_checked(lf.saturating_add(1)).unwrap_or((room, &[]));
         self.looked_at(line);
-        if self.head.is_empty() {
+        if self.partial.is_none() {
             return match begins(strip(line), expect, rigour) {
-                true => self.fields_in_place(room, line.len(), after),
+                true => self.fields_in_place(room, line.len(), after, at),
                 false => self.not_message(line.len(), expect, rigour, true),
             };
         }
-        self.head.extend_from_slice(line);
-        let own = self.head.get(from..).unwrap_or_default();
-        if begins(strip(own), expect, rigour) {
-            self.head.drain(..from);
-        } else if from == 0 || !begins(strip(&self.head), expect, Rigour::Strict) {
-            let blank = own.iter().all(|b| matches!(b, b'\r' | b'\n'));
-            if blank && rigour == Rigour::Permissive {
-                self.head = Vec::new();
-                self.state = State::Between;
-                return (line.len(), Found::Nothing);
-            }
+        let whole = self.keep(line, at);
+        let (begins, length) = (begins(strip(whole), expect, rigour), whole.len());
+        if !begins {
             return self.not_message(line.len(), expect, rigour, true);
         }
-        self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
+        self.state = State::Fields { line: line_end(length), scan: BlankLine::default() };
         (line.len(), Found::Nothing)
     }
 
@@ -319,19 +454,19 @@ impl Side {
     fn part_of_first_line<'a>(
         &mut self,
         piece: &'a [u8],
+        at: Stamp,
         expect: Expect,
         rigour: Rigour,
-        from: usize,
     ) -> (usize, Found<'a>) {
-        if self.head.is_empty() && !may_begin(piece, expect, rigour) {
+        if self.partial.is_none() && !may_begin(piece, expect, rigour) {
             return self.not_message(0, expect, rigour, false);
         }
-        self.head.extend_from_slice(piece);
-        let own = self.head.get(from..).unwrap_or_default();
-        if !may_begin(own, expect, rigour) && (from == 0 || !may_begin(&self.head, expect, Rigour::Strict)) {
+        let whole = self.keep(piece, at);
+        let (hopeful, length) = (may_begin(whole, expect, rigour), whole.len());
+        if !hopeful {
             return self.not_message(piece.len(), expect, rigour, false);
         }
-        if self.head.len() >= HEAD_LIMIT {
+        if length >= HEAD_LIMIT {
             self.lose();
             return (piece.len(), Found::TooLong);
         }
@@ -342,120 +477,99 @@ impl Side {
     fn not_message<'a>(&mut self, used: usize, expect: Expect, rigour: Rigour, line_ended: bool) -> (usize, Found<'a>) {
         self.lose();
         if line_ended && expect != Expect::Either {
-            self.state = State::FirstLine { rigour: Rigour::Strict, from: 0 };
+            self.state = State::FirstLine(Rigour::Strict);
         }
-        (used, if rigour == Rigour::Permissive { Found::NotMessage } else { Found::Nothing })
+        let watch = self.aside.as_deref_mut().and_then(|a| a.watch.as_mut());
+        let fails = rigour == Rigour::Permissive && !watch.is_some_and(Watch::fail);
+        (used, if fails { Found::NotMessage } else { Found::Nothing })
     }
 
     /// The fields of a head that begins with `room`, whose first line ended before `line`.
-    fn fields_in_place<'a>(&mut self, room: &'a [u8], line: usize, after: &'a [u8]) -> (usize, Found<'a>) {
+    fn fields_in_place<'a>(&mut self, room: &'a [u8], line: usize, after: &'a [u8], at: Stamp) -> (usize, Found<'a>) {
         let mut scan = BlankLine::default();
         self.looked_at(after);
+        let head =
+            |bytes, whole| Found::Head(Head { bytes: Cow::Borrowed(bytes), line, first: at, whole, part: false });
         if let Some(end) = scan.find(after) {
+            self.state = State::Between;
             let end = line.saturating_add(end);
-            return (end, self.found(Cow::Borrowed(room.get(..end).unwrap_or(room)), line, true));
+            return (end, head(room.get(..end).unwrap_or(room), true));
         }
         if room.len() >= HEAD_LIMIT {
-            return (room.len(), self.found(Cow::Borrowed(room), line, false));
+            self.state = State::Between;
+            return (room.len(), head(room, false));
         }
-        self.head.extend_from_slice(room);
-        self.state = State::Fields { line, scan };
+        self.keep(room, at);
+        self.state = State::Fields { line: line_end(line), scan };
         (room.len(), Found::Nothing)
     }
 
-    fn fields<'a>(&mut self, rest: &'a [u8], line: usize, mut scan: BlankLine) -> (usize, Found<'a>) {
+    fn fields<'a>(&mut self, rest: &'a [u8], line: u32, mut scan: BlankLine) -> (usize, Found<'a>) {
         let room = self.room(rest);
         self.looked_at(room);
         let end = scan.find(room);
         let piece = end.and_then(|end| room.get(..end)).unwrap_or(room);
-        self.head.extend_from_slice(piece);
-        if end.is_none() && self.head.len() < HEAD_LIMIT {
+        let held = self.keep(piece, Stamp::default()).len(); // there is a first part, which has its stamp
+        if end.is_none() && held < HEAD_LIMIT {
             self.state = State::Fields { line, scan };
             return (piece.len(), Found::Nothing);
         }
-        let bytes = std::mem::take(&mut self.head);
-        (piece.len(), self.found(Cow::Owned(bytes), line, end.is_some()))
+        // Until the caller says more, the next message is due.
+        self.state = State::Between;
+        let Partial { bytes, first, part } = self.partial.take().map(|p| *p).unwrap_or_default();
+        let head = Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part };
+        (piece.len(), Found::Head(head))
     }
 
-    /// A head is found; until [`Side::follow`] says more, the next message is due.
-    fn found<'a>(&mut self, bytes: Cow<'a, [u8]>, line: usize, whole: bool) -> Found<'a> {
-        self.between();
-        Found::Head(Head { bytes, line, first: self.first, whole, part: std::mem::take(&mut self.part) })
-    }
-
-    fn body<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect, mut body: Body) -> (usize, Found<'a>) {
-        let pos = self.pos.unwrap_or_default();
-        if body.at_trailer_line() && !matches!(rest.first(), Some(b'\r' | b'\n')) {
-            self.watch.get_or_insert_default().start(at); // some servers know no trailer
-        }
-        let mut piece = rest;
-        if let Some(watch) = self.watch.as_deref_mut() {
-            watch.arrive(pos, at);
-            // The watch and the body see the same pieces: none goes beyond a place where either may end.
-            let turn = watch.next_end().into_iter().chain(body.skip_to()).filter(|end| *end > pos).min();
-            let until = turn.and_then(|end| usize::try_from(end.saturating_sub(pos)).ok());
-            piece = until.and_then(|n| piece.get(..n)).unwrap_or(piece);
-            if watch.is_reading() {
-                piece = memchr::memchr(b'\n', piece).and_then(|lf| piece.get(..=lf)).unwrap_or(piece);
-                if let Some(line) = watch.read(piece, expect) {
-                    self.first = line.first;
-                    self.head = line.bytes;
-                    self.state = State::Fields { line: self.head.len(), scan: BlankLine::default() };
-                    self.watch = None;
-                    return (piece.len(), Found::Misframed);
-                }
-            }
-        }
-        let (used, passed) = body.pass(pos, piece);
+    fn body<'a>(&mut self, piece: &'a [u8], mut body: Body) -> (usize, Found<'a>) {
+        let collect = self.aside.as_deref_mut().and_then(|a| a.collect.as_mut()).filter(|c| !c.broken);
+        let (used, passed) = body.pass(self.pos, piece, collect);
         if body.skip_to().is_none() {
             self.looked_at(piece.get(..used).unwrap_or_default());
         }
-        match passed {
-            Passed::More => self.state = State::Body(body),
-            Passed::Done => self.after_body(),
-            Passed::Malformed => return self.not_chunked(pos, used, piece.len()),
-        }
-        (used, Found::Nothing)
-    }
-
-    /// The body is over. A line that the watch has begun is kept as another reading of the next one.
-    fn after_body(&mut self) {
-        let line = self.watch.as_mut().and_then(|w| w.take_line());
-        self.between();
-        if let Some(line) = line {
-            self.first = line.first;
-            self.state = State::FirstLine { rigour: Rigour::Permissive, from: line.bytes.len() };
-            self.head = line.bytes;
-        }
-    }
-
-    /// The body is not chunked after all: believe the length if there was one, else search. `piece`
-    /// bytes were shown to the watch, of which `used` are behind the chunk reader.
-    fn not_chunked<'a>(&mut self, pos: u64, used: usize, piece: usize) -> (usize, Found<'a>) {
-        let here = pos.saturating_add(used as u64);
-        if let Some(end) = self.watch.as_ref().and_then(|w| w.last_end()).filter(|end| *end >= here) {
-            // The watch has seen the whole piece, and no end lies inside it.
-            let shown = pos.saturating_add(piece as u64).min(end);
-            self.state = State::Body(Body::Until(end));
-            if shown == end {
-                self.after_body();
+        self.state = State::Body(body);
+        let found = match passed {
+            Passed::More => Found::Nothing,
+            Passed::Odd => Found::Odd,
+            Passed::Done => {
+                self.state = State::Between;
+                self.leave_body();
+                self.aside.iter_mut().filter_map(|a| a.collect.as_mut()).for_each(|c| c.whole = !c.broken);
+                Found::Nothing
             }
-            return (usize::try_from(shown.saturating_sub(pos)).unwrap_or(piece), Found::Nothing);
-        }
-        match self.watch.as_mut().and_then(|w| w.take_line()) {
-            Some(line) => {
-                self.lose();
-                self.first = line.first;
-                self.head = line.bytes;
-                self.state = State::FirstLine { rigour: Rigour::Strict, from: 0 };
-                (piece, Found::Misframed)
+            Passed::Malformed => return self.not_chunked(used),
+        };
+        (used, found)
+    }
+
+    /// The body is not chunked after all: believe the length if there was one, else search. `used`
+    /// bytes were taken for chunks.
+    fn not_chunked<'a>(&mut self, used: usize) -> (usize, Found<'a>) {
+        let here = self.pos.saturating_add(used as u64);
+        let watch = self.aside.as_deref().and_then(|a| a.watch.as_ref());
+        let end = watch.and_then(Watch::last_end).filter(|end| *end >= here);
+        self.aside.iter_mut().filter_map(|a| a.collect.as_mut()).for_each(|c| c.broken = true);
+        self.leave_body();
+        match end {
+            Some(end) => {
+                self.state = State::Body(Body::Until(end));
+                (used, Found::Nothing)
             }
             None => {
                 self.lose();
-                (used, Found::Misframed)
+                (used, Found::Misframed(None, None))
             }
         }
     }
+
+    /// Lines of the body end so that hosts read them differently: the next message may be anywhere.
+    pub(super) fn doubt_lines(&mut self) {
+        self.watch().anywhere(true);
+    }
+}
+
+fn line_end(end: usize) -> u32 {
+    u32::try_from(end).unwrap_or(u32::MAX)
 }
 
 fn strip(line: &[u8]) -> &[u8] {

@@ -173,7 +173,7 @@ fn bodies_cost_nothing() {
     for _ in 0..1000 {
         d.forward([b'x'; 1000]).reverse([b'\n'; 1000]);
     }
-    assert_eq!(d.shown, heads, "bodies are not even shown");
+    assert_eq!(d.shown, heads + 9_000, "of what is sent the beginning is looked at, the rest not even shown");
     d.forward("GET /next HTTP/1.1\r\n\r\n").reverse("\r\n0\r\n\r\nHTTP/1.1 404 No\r\n\r\n").close();
     assert_eq!(requests(&d.sink.messages), pairs(&[("/", ""), ("/next", "")]));
     assert_eq!(responses(&d.sink.messages), [(200, Some(0)), (404, Some(1))]);

@@ -29,6 +29,7 @@ fn rule(id: &str, class: Option<TokenClass>, places: Vec<Place>) -> TokenRule {
         min_length: 8,
         chunked: false,
         except: Vec::new(),
+        until: Box::default(),
         layer: 0,
     }
 }
