@@ -18,7 +18,7 @@ type Way = (String, String);
 type Requests = BTreeMap<Way, Vec<(String, String, u64)>>;
 
 /// Kinds of captures, and the share of requests that must agree in each.
-const KINDS: [(&str, f64); 9] = [
+const KINDS: [(&str, f64); 10] = [
     ("http-cookie", 0.99),
     ("http-auth", 0.99),
     ("http-edge", 0.99),
@@ -26,7 +26,8 @@ const KINDS: [(&str, f64); 9] = [
     ("vlan-qinq", 0.99),
     ("ipv6", 0.99),
     ("ipfrag", 0.75),
-    ("proxy-socks", 0.33),
+    ("proxy-socks", 0.99),
+    ("websocket", 0.99),
     ("tcp-anomaly", 0.99),
 ];
 

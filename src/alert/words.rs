@@ -69,7 +69,11 @@ pub const fn class(class: TokenClass) -> &'static str {
 /// Which token: `session token PHPSESSID of shop.test`.
 #[must_use]
 pub fn token(token: &SeenToken) -> String {
-    format!("{} {} of {}", class(token.class), token.name, token.service)
+    let kind = match (token.class, token.carrier) {
+        (TokenClass::Basic, Carrier::Form) => "password field",
+        (other, _) => class(other),
+    };
+    format!("{kind} {} of {}", token.name, token.service)
 }
 
 /// An address, or that it is not known.

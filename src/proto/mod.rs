@@ -7,6 +7,8 @@ mod proxy;
 mod socks;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tunnels;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -39,6 +39,8 @@ pub(crate) struct Recorder {
     /// Frames of the first byte and of the completion of each request and response.
     pub(crate) frames: Vec<(u64, u64)>,
     pub(crate) counters: ProtoCounters,
+    /// Bytes that are wanted of every body.
+    pub(crate) wanted: usize,
 }
 
 impl MessageSink for Recorder {
@@ -65,6 +67,10 @@ impl MessageSink for Recorder {
             Message::TlsOpaque => Seen::TlsOpaque,
             Message::End { .. } => Seen::End,
         });
+    }
+
+    fn body_wanted(&mut self, (): &mut ()) -> usize {
+        self.wanted
     }
 
     fn held_bytes((): &()) -> usize {
@@ -134,6 +140,13 @@ impl<S: MessageSink> Driver<S> {
             self.shown += rest.len() as u64;
             self.event(Some(dir), StreamEvent::Data { dir, offset: from, bytes: rest, at });
         }
+        self
+    }
+
+    /// A rival copy of what stands at `offset` of a direction, told before.
+    pub(crate) fn rival(&mut self, dir: Direction, offset: u64, bytes: impl AsRef<[u8]>) -> &mut Self {
+        let at = self.tick();
+        self.event(Some(dir), StreamEvent::Rival { dir, offset, bytes: bytes.as_ref(), at });
         self
     }
 

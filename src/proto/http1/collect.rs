@@ -11,7 +11,7 @@ pub(super) struct Collect {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     /// The body has ended.
     pub(super) whole: bool,
-    /// Bytes are missing: nothing is added any more.
+    /// Bytes are missing, or more than wanted came: nothing is added any more.
     pub(super) broken: bool,
 }
 
@@ -26,6 +26,7 @@ impl Collect {
     /// More of the body.
     pub(super) fn take(&mut self, data: &[u8]) {
         let room = self.wanted.saturating_sub(self.bytes.len());
+        self.broken |= data.len() > room;
         self.bytes.extend_from_slice(data.get(..room).unwrap_or(data));
     }
 

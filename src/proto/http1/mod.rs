@@ -32,6 +32,8 @@ mod side;
 mod watch;
 
 #[cfg(test)]
+mod evasion;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -174,14 +174,17 @@ impl Side {
     /// The head that has begun, as far as it came: its first line and at least one field (HTTP/0.9
     /// has none), whole lines only.
     pub(super) fn unfinished(&mut self) -> Option<Head<'static>> {
+        let enough = |h: &Head<'_>| h.bytes.len() > h.line || is_simple(h.bytes.get(..h.line).unwrap_or_default());
+        self.so_far().filter(enough)
+    }
+
+    /// The whole lines of the head that has begun.
+    fn so_far(&mut self) -> Option<Head<'static>> {
         let State::Fields { line, .. } = self.state else { return None };
         self.state = State::Lost;
         let Partial { mut bytes, first, part } = *self.partial.take()?;
-        let line = line as usize;
-        let lines = memchr::memrchr(b'\n', &bytes)?.saturating_add(1);
-        bytes.truncate(lines);
-        let enough = lines > line || is_simple(bytes.get(..line).unwrap_or_default());
-        enough.then_some(Head { bytes: Cow::Owned(bytes), line, first, whole: false, part })
+        bytes.truncate(memchr::memrchr(b'\n', &bytes)?.saturating_add(1));
+        Some(Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: false, part })
     }
 
     /// Whether bytes were lost on this side since its last head.
@@ -339,7 +342,7 @@ impl Side {
             return Err((0, Found::NotMessage));
         }
         let Some(line) = look.found.filter(|_| !self.own_line_begins(piece, expect)) else { return Ok(piece) };
-        let cut = self.unfinished();
+        let cut = self.so_far();
         self.state = State::Fields { line: line_end(line.bytes.len()), scan: BlankLine::default() };
         self.partial = Some(Box::new(Partial { bytes: line.bytes, first: line.first, part: false }));
         Err((piece.len(), Found::Misframed(cut, kind)))

@@ -3,11 +3,12 @@
 use super::head::{HEAD_LIMIT, HEADER_LIMIT};
 use super::pairing::PIPELINE_LIMIT;
 use crate::flow::Direction::{self, Forward, Reverse};
+use crate::flow::StreamConsumer;
 use crate::proto::HttpVersion;
 use crate::proto::testing::{Driver, Recorder, Seen, flow, messages};
 
 /// Targets of the requests and the Cookie values in them, in order.
-fn requests(seen: &[Seen]) -> Vec<(String, String)> {
+pub(super) fn requests(seen: &[Seen]) -> Vec<(String, String)> {
     seen.iter()
         .filter_map(|m| match m {
             Seen::Request { target, headers, .. } => {
@@ -20,7 +21,7 @@ fn requests(seen: &[Seen]) -> Vec<(String, String)> {
 }
 
 /// Statuses of the responses and what they answer, in order.
-fn responses(seen: &[Seen]) -> Vec<(u16, Option<u32>)> {
+pub(super) fn responses(seen: &[Seen]) -> Vec<(u16, Option<u32>)> {
     seen.iter()
         .filter_map(|m| match m {
             Seen::Response { status, answers, .. } => Some((*status, *answers)),
@@ -29,12 +30,12 @@ fn responses(seen: &[Seen]) -> Vec<(u16, Option<u32>)> {
         .collect()
 }
 
-fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
     list.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect()
 }
 
 /// What the client's bytes say, under every cut into two and byte by byte: always the same.
-fn client(bytes: &str) -> Vec<(String, String)> {
+pub(super) fn client(bytes: &str) -> Vec<(String, String)> {
     let bytes: Vec<u8> = bytes.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
     let whole = messages(&[(Forward, &bytes)]);
     for cut in 1..bytes.len() {
@@ -162,6 +163,19 @@ fn ambiguous_framing_is_read_every_plausible_way() {
         let all = client(&format!("POST / HTTP/1.1\r\n{head}"));
         assert_eq!(all, pairs(&[("/", ""), ("/account", "s=1")]), "{head}");
     }
+}
+
+#[test]
+fn an_idle_connection_is_small() {
+    let mut d = driver();
+    for _ in 0..3 {
+        d.forward("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n").forward("hi");
+        d.reverse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe").reverse("llo");
+    }
+    let size = size_of::<super::Http1>() - 2 * size_of::<u64>(); // each side counts its work in tests
+    assert!(size <= 150, "{size} bytes");
+    assert_eq!(d.conversation.held_bytes(), size_of::<super::Http1>());
+    assert!(size_of_val(&d.conversation) <= 72, "{} bytes beside it", size_of_val(&d.conversation));
 }
 
 #[test]
