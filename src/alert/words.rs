@@ -9,7 +9,7 @@ use crate::identity::user_agent::Kind;
 use crate::identity::{AddressReason, AgentReason, ClientIdentity};
 use crate::proto::Ambiguity;
 use crate::session::{Evidence, PathObservation};
-use crate::token::{PathKind, SeenToken, TokenClass};
+use crate::token::{Carrier, PathKind, SeenToken, TokenClass};
 
 /// What a signal means. One that has no words here speaks with its own name.
 #[must_use]

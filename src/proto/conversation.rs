@@ -1,7 +1,11 @@
 //! What does a flow speak? Probes each direction once, then feeds one parser; a tunnel inside is
 //! probed afresh.
 
-use super::http1::{Http1, Reading, Seeker, tell_rival};
+mod rivals;
+
+use rivals::Rivals;
+
+use super::http1::{Http1, Reading};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
 use super::{Message, MessageSink, ProtoCounters};
@@ -69,15 +73,6 @@ struct Held {
     first: Stamp,
     /// Stream offset at which a preamble ends that is being passed over.
     preamble: u64,
-}
-
-/// Reads rival copies of bytes that were told before.
-struct Rivals {
-    dir: Direction,
-    /// Waits for the end of a head.
-    seeker: Option<Seeker>,
-    /// Requests told.
-    told: u32,
 }
 
 impl Probe {
@@ -167,10 +162,7 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             Probe::Undecided { held, .. } => held.as_ref().map_or(0, |h| size_of::<Held>() + h.bytes.capacity()),
             Probe::Read | Probe::Foreign => 0,
         });
-        let rivals = self
-            .rivals
-            .as_ref()
-            .map_or(0, |r| size_of::<Rivals>().saturating_add(r.seeker.as_ref().map_or(0, Seeker::held_bytes)));
+        let rivals = self.rivals.as_ref().map_or(0, |r| r.held_bytes());
         probes.fold(parser, usize::saturating_add).saturating_add(rivals).saturating_add(S::held_bytes(&self.state))
     }
 
@@ -380,47 +372,6 @@ impl<S: MessageSink> Conversation<S> {
         self.depth = self.depth.saturating_add(1);
         shared.counters().tunnel_limit_hits += u64::from(!fits);
         fits
-    }
-
-    /// Another reading of bytes that were told before.
-    fn on_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) {
-        let client = if let Parser::Http1(http1) = &self.parser { http1.client() } else { None };
-        if client.is_some_and(|client| client != piece.dir) {
-            return; // replies issue tokens to whoever asked; a rival one names no other client
-        }
-        let told = self.rivals.as_ref().map_or(0, |r| r.told);
-        let seeker = Some(Seeker::at(piece.offset));
-        self.rivals = Some(Box::new(Rivals { dir: piece.dir, seeker, told }));
-        self.read_rival(flow, piece, false, shared);
-    }
-
-    /// In-order bytes have come: they may go on with a head that began in a rival copy.
-    fn after_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, interest: Interest, shared: &mut S) -> Interest {
-        let waits = |c: &Self| c.rivals.as_ref().is_some_and(|r| r.dir == piece.dir && r.seeker.is_some());
-        if waits(self) {
-            self.read_rival(flow, piece, false, shared);
-        }
-        match interest {
-            Interest::SkipBytes(_) if waits(self) => Interest::Continue,
-            interest => interest,
-        }
-    }
-
-    /// Reads on in a rival copy; `over` when nothing more will come.
-    fn read_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, over: bool, shared: &mut S) {
-        let Some(Rivals { seeker: waiting, told, dir }) = self.rivals.as_deref_mut() else { return };
-        let Some(seeker) = waiting else { return };
-        let http1 = if let Parser::Http1(http1) = &self.parser { Some(&**http1) } else { None };
-        let mut voice = Voice { state: &mut self.state, sink: shared, flow };
-        seeker.read(piece.offset, piece.bytes, piece.at, |head| {
-            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
-        });
-        if over && let Some(head) = seeker.unfinished() {
-            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
-        }
-        if over || !seeker.is_waiting() {
-            *waiting = None;
-        }
     }
 
     /// Makes sure that there is a parser of HTTP/1, and that it knows how the direction was joined.

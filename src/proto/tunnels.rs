@@ -13,7 +13,9 @@ type Script = Vec<(Direction, Vec<u8>)>;
 fn said(script: &Script, step: usize) -> Driver<Recorder> {
     let mut d = Driver::new(Recorder::default());
     for (dir, bytes) in script {
-        bytes.chunks(step).for_each(|c| drop(d.data(*dir, c)));
+        for c in bytes.chunks(step) {
+            d.data(*dir, c);
+        }
     }
     d.close();
     d

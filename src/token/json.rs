@@ -126,7 +126,7 @@ mod tests {
             let text = serde_json::to_string(&object).unwrap();
             let expected: Vec<String> = object.iter().map(|(n, v)| {
                 let quoted = v.to_string();
-                format!("{n}={}", quoted[1..quoted.len() - 1].as_bytes().escape_ascii())
+                format!("{n}={}", quoted.as_bytes()[1..quoted.len() - 1].escape_ascii())
             }).collect();
             prop_assert_eq!(read(&text), expected);
         }

@@ -1,6 +1,8 @@
 //! What do the messages of a flow say of tokens? Presented by requests, judged, issued and deleted
 //! by replies.
 
+mod bodies;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -20,6 +22,8 @@ use crate::identity::{AddressSource, ClientIdentity, UserAgent};
 use crate::proto::{
     Ambiguity, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
+
+use bodies::Awaited;
 
 use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
@@ -124,17 +128,6 @@ struct Waiting {
     page: Page,
     /// Its reply may issue tokens in its body.
     asks_for_tokens: bool,
-}
-
-/// A body that was asked for.
-struct Awaited {
-    dir: Direction,
-    /// It is of a reply.
-    reply: bool,
-    view: Arc<RequestView>,
-    site: Arc<Site>,
-    /// Of a reply: what its request presented.
-    presented: SmallVec<[SeenToken; 2]>,
 }
 
 impl TokenTap {
@@ -345,69 +338,6 @@ impl TokenTap {
         }
     }
 
-    /// The beginning of a body that was asked for.
-    fn on_body(
-        &mut self,
-        state: &mut FlowTokens,
-        (ordinal, dir): (u32, Direction),
-        at: Stamp,
-        body: &[u8],
-        whole: bool,
-    ) {
-        let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
-        let Some(index) = state.bodies.iter().position(of_it) else { return };
-        let awaited = state.bodies.swap_remove(index);
-        if state.bodies.is_empty() {
-            state.bodies = Vec::new();
-        }
-        match awaited.reply {
-            true => self.on_json(&awaited, at, body),
-            false => self.on_form(state, awaited, at, body, whole),
-        }
-    }
-
-    /// A form presents tokens.
-    fn on_form(&mut self, state: &mut FlowTokens, form: Awaited, at: Stamp, body: &[u8], whole: bool) {
-        let Awaited { mut view, site, .. } = form;
-        let rules = self.rules.clone();
-        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
-        finder.form(body, whole);
-        let found = finder.finish();
-        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
-        if let Some(http) = view.http.as_ref().and_then(|http| without(http, &known(&found, &tokens))) {
-            view = Arc::new(RequestView { http: Some(http), ..(*view).clone() });
-        }
-        let tokens = distinct(tokens);
-        for token in &tokens {
-            self.sighting(token, TokenUse::Presented, &view, at);
-        }
-        // Its reply, if that is still to come, judges these as well.
-        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
-            waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
-            waiting.view = view;
-            let room = PAIR_LIMIT.saturating_sub(waiting.presented.len());
-            waiting.presented.extend(tokens.into_iter().take(room));
-        }
-    }
-
-    /// The reply of a token endpoint issues tokens.
-    fn on_json(&mut self, reply: &Awaited, at: Stamp, body: &[u8]) {
-        let plain = json::with_plain_slashes(body);
-        let rules = self.rules.clone();
-        let mut finder = Finder::new(&rules.names, reply.site.host(), &mut self.counters);
-        finder.json(plain.as_ref().map_or(body, |p| p));
-        let tokens = finder.finish().iter().map(|f| self.seen_token(f, &reply.site)).collect();
-        for token in distinct(tokens) {
-            let old = replaced(&reply.presented, &token);
-            let issue = Issued {
-                replaces: old.map(|t| t.token),
-                replaces_by_address: old.and_then(|t| t.by_address),
-                ..Issued::default()
-            };
-            self.sighting(&token, TokenUse::Issued(issue), &reply.view, at);
-        }
-    }
-
     /// The request with this ordinal. Replies of HTTP/1 come in order, so requests before it will
     /// get none.
     fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Box<Waiting>> {
@@ -520,6 +450,7 @@ impl MessageSink for TokenTap {
     type FlowState = FlowTokens;
 
     fn on_message(&mut self, state: &mut FlowTokens, flow: &FlowInfo, message: Message<'_>) {
+        self.wanted = 0;
         match message {
             Message::Request { ordinal, dir, first, complete, head } => {
                 self.on_request(state, flow, (ordinal, dir), (first, complete), &head);
@@ -558,16 +489,6 @@ impl MessageSink for TokenTap {
 
     fn counters(&mut self) -> &mut ProtoCounters {
         &mut self.proto
-    }
-}
-
-impl FlowTokens {
-    /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
-    /// in each direction; more are parts of long heads.
-    fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
-        self.bodies.retain(|a| a.dir != dir);
-        let Waiting { view, site, presented, .. } = request;
-        self.bodies.push(Awaited { dir, reply, view: view.clone(), site: site.clone(), presented: presented.clone() });
     }
 }
 
@@ -635,22 +556,6 @@ fn http_view(
         query: target.query.map(|query| mask::query(query, known)),
         request_hash: hasher.finish(),
     }
-}
-
-/// The texts of a request, where one of them holds a token that was not known when they were masked.
-fn without(http: &HttpView, known: &[Known<'_>]) -> Option<HttpView> {
-    let holds = |text: &str| mask::may_hold(text.as_bytes(), known);
-    let hide = |text: &mut Box<str>| {
-        if holds(text) {
-            *text = mask::HIDDEN.into();
-        }
-    };
-    let texts = [Some(&http.host), Some(&http.path), http.query.as_ref(), Some(&http.method)];
-    texts.into_iter().flatten().any(|text| holds(text)).then(|| {
-        let mut http = http.clone();
-        [&mut http.host, &mut http.path, &mut http.method].into_iter().chain(http.query.as_mut()).for_each(hide);
-        http
-    })
 }
 
 /// All bytes that the texts of a message must not show.

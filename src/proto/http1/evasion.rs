@@ -180,8 +180,12 @@ fn wanted_bodies_are_told_under_any_cut() {
     ];
     for step in 1..forward.len() {
         let mut d = Driver::new(Recorder { wanted: 20, ..Recorder::default() });
-        forward.as_bytes().chunks(step).for_each(|c| drop(d.forward(c)));
-        reverse.as_bytes().chunks(step).for_each(|c| drop(d.reverse(c)));
+        for c in forward.as_bytes().chunks(step) {
+            d.forward(c);
+        }
+        for c in reverse.as_bytes().chunks(step) {
+            d.reverse(c);
+        }
         d.close();
         assert_eq!(bodies(&d.sink.messages), expected, "in pieces of {step}");
         assert_eq!(requests(&d.sink.messages).len(), 3);

@@ -12,6 +12,7 @@
 //! | `seeker` | which request heads lie in bytes that are no part of the conversation? |
 //! | `hidden` | which requests may a body hold from a server that does not know bodies? |
 //! | `side` | where does each message of one direction begin and end? |
+//! | `request` | what does the head of a request say? |
 //! | `pairing` | which request does a response answer? |
 //!
 //! Real servers disagree on odd bytes. Where a message is due, what any of them takes for one is
@@ -27,6 +28,7 @@ mod head;
 mod hidden;
 mod line;
 mod pairing;
+mod request;
 mod seeker;
 mod side;
 mod watch;
@@ -38,23 +40,22 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::FixedState;
 use head::HEAD_LIMIT;
 
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo, Interest};
 use crate::proto::conversation::{Voice, of};
-use crate::proto::{Ambiguity, FIRST_RIVAL, Header, Message, MessageSink, RequestHead, ResponseHead};
+use crate::proto::{Ambiguity, Message, MessageSink, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::{Fields, carried, fields};
 use hidden::Hidden;
-use line::{Expect, RequestLine, Rigour, before_bare_cr, request_line, status_line};
+use line::{Expect, RequestLine, status_line};
 use pairing::{Asked, Pairing};
+use request::{asked, fingerprint, head_of, request};
 use side::{Found, Head, Side, Then};
 
 pub(super) use line::{is_first_line, may_be_first_line};
+pub(super) use request::tell_rival;
 pub(super) use seeker::Seeker;
 
 /// One HTTP/1 connection. The side that sends requests is the client, whoever opened the connection.
@@ -209,7 +210,7 @@ impl Http1 {
     }
 
     /// Whether this head was told as a request lately.
-    fn has_told(&self, head: &[u8], flow: &FlowInfo) -> bool {
+    pub(super) fn has_told(&self, head: &[u8], flow: &FlowInfo) -> bool {
         self.recent.contains(&fingerprint(head, flow))
     }
 
@@ -451,57 +452,6 @@ impl Http1 {
             voice.say(Message::Request { ordinal, dir: client, first: held.first, complete: at, head });
         }
     }
-}
-
-/// What a request asks for, as far as it decides how its reply is read.
-fn asked(head: &RequestHead<'_>) -> Asked {
-    match head.method {
-        b"HEAD" => Asked::Head,
-        b"CONNECT" => Asked::Connect,
-        _ if head.headers.iter().any(|h| h.name.eq_ignore_ascii_case(b"upgrade")) => Asked::Upgrade,
-        _ => Asked::Other,
-    }
-}
-
-/// The head of a request, taken apart; `None` when it is none.
-fn request<'h>(head: &'h Head<'_>) -> Option<(RequestLine<'h>, Fields<'h>)> {
-    let (line, block) = head.bytes.split_at_checked(head.line)?;
-    let stripped = line.strip_suffix(b"\n").unwrap_or(line);
-    let crlf = stripped.ends_with(b"\r");
-    if let Some(line) = request_line(stripped, Rigour::Permissive) {
-        return Some((line, fields(block, crlf)));
-    }
-    let first = before_bare_cr(stripped)?;
-    let mut fields = fields(head.bytes.get(first.len().saturating_add(1)..)?, crlf);
-    fields.line_end = true;
-    Some((request_line(first, Rigour::Permissive)?, fields))
-}
-
-fn head_of<'h>(line: RequestLine<'h>, headers: &'h [Header<'h>]) -> RequestHead<'h> {
-    RequestHead { method: line.method, target: line.target, version: line.version, headers }
-}
-
-/// Tells heads apart; what it comes to on this flow cannot be foreseen by whoever sends them.
-fn fingerprint(head: &[u8], flow: &FlowInfo) -> u32 {
-    let seed = flow.opened.ts.0.cast_unsigned();
-    (FixedState::with_seed(seed).hash_one(head) >> 32) as u32
-}
-
-/// A request that a rival copy of bytes holds, unless it was told before; `told` counts them.
-pub(super) fn tell_rival<S: MessageSink>(
-    head: &Head<'_>,
-    (dir, at): (Direction, Stamp),
-    (http1, told): (Option<&Http1>, &mut u32),
-    voice: &mut Voice<'_, S>,
-) {
-    if http1.is_some_and(|h| h.has_told(&head.bytes, voice.flow())) {
-        return;
-    }
-    let Some((line, fields)) = request(head) else { return };
-    *told = told.saturating_add(1);
-    let ordinal = u32::MAX.saturating_sub(*told).max(FIRST_RIVAL);
-    let request = head_of(line, &fields.headers);
-    voice.say(Message::Request { ordinal, dir, first: head.first, complete: at, head: request });
 }
 
 /// When a head was seen, and how much of it.

@@ -34,12 +34,16 @@ pub(super) struct Pairing {
     next: u32,
     open: u32,
     /// Open requests that asked for something other than [`Asked::Other`], which few do, in order.
-    special: Option<Box<VecDeque<(u32, Asked)>>>,
+    special: Option<Box<Special>>,
     /// More were open than are told apart.
     lost: bool,
     /// A message may have been missed, so the count of open requests may be too high.
     doubt: bool,
 }
+
+/// Ordinals with what they asked for.
+#[derive(Debug, Default)]
+struct Special(VecDeque<(u32, Asked)>);
 
 impl Pairing {
     /// For a connection whose requests are counted from `next`.
@@ -78,7 +82,7 @@ impl Pairing {
         if beyond_limit {
             self.lost = true;
         } else if !matches!(asked, Asked::Other | Asked::Unknown) {
-            self.special.get_or_insert_default().push_back((ordinal, asked));
+            self.special.get_or_insert_default().0.push_back((ordinal, asked));
         }
         self.open = self.open.saturating_add(1);
         Counted { ordinal, beyond_limit }
@@ -87,14 +91,14 @@ impl Pairing {
     /// Whether the last request was a CONNECT.
     pub(super) fn last_was_connect(&self) -> bool {
         let last = (self.next.wrapping_sub(1), Asked::Connect);
-        self.open > 0 && self.special.as_ref().and_then(|s| s.back()) == Some(&last)
+        self.open > 0 && self.special.as_ref().and_then(|s| s.0.back()) == Some(&last)
     }
 
     /// Whether the request that is answered next asked for an upgrade.
     pub(super) fn next_may_upgrade(&self) -> bool {
         let next = (self.next.wrapping_sub(self.open), Asked::Upgrade);
         let sure = self.open > 0 && !self.lost && !(self.doubt && self.open > 1);
-        sure && self.special.as_ref().and_then(|s| s.front()) == Some(&next)
+        sure && self.special.as_ref().and_then(|s| s.0.front()) == Some(&next)
     }
 
     /// A final response was read: which request it answers, and what that asked.
@@ -123,12 +127,12 @@ impl Pairing {
 
     /// Heap bytes held.
     pub(super) fn held_bytes(&self) -> usize {
-        let special = self.special.as_ref().map(|s| s.capacity().saturating_mul(size_of::<(u32, Asked)>()));
-        special.map_or(0, |bytes| bytes.saturating_add(size_of::<VecDeque<(u32, Asked)>>()))
+        let special = self.special.as_ref().map(|s| s.0.capacity().saturating_mul(size_of::<(u32, Asked)>()));
+        special.map_or(0, |bytes| bytes.saturating_add(size_of::<Special>()))
     }
 
     fn take_special(&mut self, ordinal: u32) -> Option<Asked> {
-        let special = self.special.as_mut()?;
+        let Special(special) = self.special.as_deref_mut()?;
         let (_, asked) = special.pop_front_if(|(of, _)| *of == ordinal)?;
         if special.is_empty() {
             self.special = None;

@@ -1,0 +1,116 @@
+//! What do bodies say of tokens? Forms present them, the replies of token endpoints issue them.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{FlowTokens, TokenTap, Waiting, distinct, known, replaced};
+use crate::base::time::Stamp;
+use crate::flow::Direction;
+use crate::token::find::{Finder, PAIR_LIMIT};
+use crate::token::mask::{self, Known};
+use crate::token::service::Site;
+use crate::token::sighting::{HttpView, Issued, RequestView, SeenToken, TokenUse};
+use crate::token::{form, json};
+
+/// A body that was asked for.
+pub(super) struct Awaited {
+    dir: Direction,
+    /// It is of a reply.
+    reply: bool,
+    view: Arc<RequestView>,
+    site: Arc<Site>,
+    /// Of a reply: what its request presented.
+    presented: SmallVec<[SeenToken; 2]>,
+}
+
+impl FlowTokens {
+    /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
+    /// in each direction; more are parts of long heads.
+    pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
+        self.bodies.retain(|a| a.dir != dir);
+        let Waiting { view, site, presented, .. } = request;
+        self.bodies.push(Awaited { dir, reply, view: view.clone(), site: site.clone(), presented: presented.clone() });
+    }
+}
+
+impl TokenTap {
+    /// The beginning of a body that was asked for.
+    pub(super) fn on_body(
+        &mut self,
+        state: &mut FlowTokens,
+        (ordinal, dir): (u32, Direction),
+        at: Stamp,
+        body: &[u8],
+        whole: bool,
+    ) {
+        let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
+        let Some(index) = state.bodies.iter().position(of_it) else { return };
+        let awaited = state.bodies.swap_remove(index);
+        if state.bodies.is_empty() {
+            state.bodies = Vec::new();
+        }
+        match awaited.reply {
+            true => self.on_json(&awaited, at, body),
+            false => self.on_form(state, awaited, at, body, whole),
+        }
+    }
+
+    /// A form presents tokens.
+    fn on_form(&mut self, state: &mut FlowTokens, form: Awaited, at: Stamp, body: &[u8], whole: bool) {
+        let Awaited { mut view, site, .. } = form;
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+        finder.form(body, whole);
+        let found = finder.finish();
+        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        if let Some(http) = view.http.as_ref().and_then(|http| without(http, &known(&found, &tokens))) {
+            view = Arc::new(RequestView { http: Some(http), ..(*view).clone() });
+        }
+        let tokens = distinct(tokens);
+        for token in &tokens {
+            self.sighting(token, TokenUse::Presented, &view, at);
+        }
+        // Its reply, if that is still to come, judges these as well.
+        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
+            waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
+            waiting.view = view;
+            let room = PAIR_LIMIT.saturating_sub(waiting.presented.len());
+            waiting.presented.extend(tokens.into_iter().take(room));
+        }
+    }
+
+    /// The reply of a token endpoint issues tokens.
+    fn on_json(&mut self, reply: &Awaited, at: Stamp, body: &[u8]) {
+        let plain = json::with_plain_slashes(body);
+        let rules = self.rules.clone();
+        let mut finder = Finder::new(&rules.names, reply.site.host(), &mut self.counters);
+        finder.json(plain.as_ref().map_or(body, |p| p));
+        let tokens = finder.finish().iter().map(|f| self.seen_token(f, &reply.site)).collect();
+        for token in distinct(tokens) {
+            let old = replaced(&reply.presented, &token);
+            let issue = Issued {
+                replaces: old.map(|t| t.token),
+                replaces_by_address: old.and_then(|t| t.by_address),
+                ..Issued::default()
+            };
+            self.sighting(&token, TokenUse::Issued(issue), &reply.view, at);
+        }
+    }
+}
+
+/// The texts of a request, where one of them holds a token that was not known when they were masked.
+fn without(http: &HttpView, known: &[Known<'_>]) -> Option<HttpView> {
+    let holds = |text: &str| mask::may_hold(text.as_bytes(), known);
+    let hide = |text: &mut Box<str>| {
+        if holds(text) {
+            *text = mask::HIDDEN.into();
+        }
+    };
+    let texts = [Some(&http.host), Some(&http.path), http.query.as_ref(), Some(&http.method)];
+    texts.into_iter().flatten().any(|text| holds(text)).then(|| {
+        let mut http = http.clone();
+        [&mut http.host, &mut http.path, &mut http.method].into_iter().chain(http.query.as_mut()).for_each(hide);
+        http
+    })
+}
