@@ -276,6 +276,7 @@ impl ProtoCounters {
             head_limit_hits,
             header_limit_hits,
             pipeline_limit_hits,
+            tunnel_limit_hits,
             http2_unread,
             upgrades_unread,
             tls_opaque,
@@ -287,6 +288,7 @@ impl ProtoCounters {
         self.head_limit_hits += head_limit_hits;
         self.header_limit_hits += header_limit_hits;
         self.pipeline_limit_hits += pipeline_limit_hits;
+        self.tunnel_limit_hits += tunnel_limit_hits;
         self.http2_unread += http2_unread;
         self.upgrades_unread += upgrades_unread;
         self.tls_opaque += tls_opaque;
