@@ -1,7 +1,7 @@
 //! What do the messages of a flow say of tokens? Presented by requests, judged, issued and deleted
 //! by replies.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,10 +22,11 @@ use crate::proto::{Ambiguity, HttpVersion, Message, MessageSink, ProtoCounters, 
 use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
-use super::find::{Finder, Found, PAIR_LIMIT};
+use super::find::{self, Finder, Found, PAIR_LIMIT};
 use super::login::LoginRules;
 use super::mask::{self, Known};
 use super::names::TokenNames;
+use super::recall::{Reading, Recall, Secrets};
 use super::service::Site;
 use super::sighting::{
     Carrier, HttpView, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken,
@@ -84,6 +85,7 @@ pub struct TokenTap {
     hash_key: [u8; 16],
     agents: UserAgents,
     fingerprints: Fingerprints,
+    recall: Recall,
     transactions: bool,
     seen: Vec<Seen>,
     counters: TokenCounters,
@@ -93,9 +95,7 @@ pub struct TokenTap {
 /// What is remembered of one flow: requests that wait for a reply.
 #[derive(Default)]
 pub struct FlowTokens {
-    waiting: VecDeque<Waiting>,
-    /// Site of the latest request: most flows speak to one.
-    site: Option<Arc<Site>>,
+    waiting: SmallVec<[Waiting; 1]>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
     preamble: Option<(Direction, IpAddr)>,
 }
@@ -109,9 +109,14 @@ impl FlowTokens {
 
 struct Waiting {
     view: Arc<RequestView>,
-    site: Arc<Site>,
-    presented: SmallVec<[SeenToken; 2]>,
-    cookies: u32,
+    reading: Arc<Reading>,
+}
+
+impl Waiting {
+    /// The tokens of which the reply says something.
+    fn presented(&self) -> &[SeenToken] {
+        self.reading.tokens.get(..PAIR_LIMIT).unwrap_or(&self.reading.tokens)
+    }
 }
 
 impl TokenTap {
@@ -122,12 +127,14 @@ impl TokenTap {
         let agents = UserAgents::new(rules.agents.clone(), hash_key);
         let fingerprints = Fingerprints::new(u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default()));
         let (counters, proto) = Default::default();
-        Self { rules, key, hash_key, agents, fingerprints, transactions, seen: Vec::new(), counters, proto }
+        let recall = Recall::new(hash_key);
+        Self { rules, key, hash_key, agents, fingerprints, recall, transactions, seen: Vec::new(), counters, proto }
     }
 
     /// From now on works by other rules; what was read stays as it was.
     pub fn set_rules(&mut self, rules: Arc<TapRules>) {
         self.agents.set_rules(rules.agents.clone());
+        self.recall.clear();
         self.rules = rules;
     }
 
@@ -163,30 +170,58 @@ impl TokenTap {
         (first, complete): (Stamp, Stamp),
         head: &RequestHead<'_>,
     ) {
-        let destination = ends(flow, dir).1;
+        let server = ends(flow, dir).1.ip;
         let target = url::split(head.method, head.target);
         // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
         let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();
-        let site =
-            state.site.take().filter(|s| s.is_of(host)).unwrap_or_else(|| Arc::new(Site::new(host, destination.ip)));
-        state.site = Some(site.clone());
-
         let rules = self.rules.clone();
-        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
-        finder.request(head, target);
-        let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
-        let found = finder.finish();
-        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
-        let known = known(&found, &tokens);
-
-        let user_agent =
-            self.agents.read(head.all("user-agent").next(), &known, &mut self.counters.interned_user_agents_limit_hits);
+        let key = self.recall.key(host, server, head.headers, &rules.names);
+        let repeated = self.recall.reading(key).and_then(|reading| {
+            let known = reading.known(head, &rules.names)?;
+            let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+            let http = (!of_target).then(|| http_view(head, target, &reading.host, &known, &self.hash_key))?;
+            Some((reading, http))
+        });
+        let (reading, http) = match repeated {
+            Some((reading, http)) => {
+                self.counters.ignored.add(reading.ignored);
+                (reading, http)
+            }
+            None => {
+                let (before, limits) = (self.counters.ignored, self.counters.limits());
+                let site = self.recall.site(host, server);
+                let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+                finder.request(head, target);
+                let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
+                let found = finder.finish();
+                let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+                let known = known(&found, &tokens);
+                let limit_hits = &mut self.counters.interned_user_agents_limit_hits;
+                let user_agent = self.agents.read(head.all("user-agent").next(), &known, limit_hits);
+                let host = shown_host(&site, &known);
+                let http = http_view(head, target, &host, &known, &self.hash_key);
+                let reading = Arc::new(Reading {
+                    host,
+                    user_agent,
+                    tokens: distinct(tokens),
+                    cookies,
+                    ignored: self.counters.ignored.since(&before),
+                    secrets: Secrets::of(&known, head.headers, &rules.names),
+                    site,
+                });
+                let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+                if !of_target && limits == self.counters.limits() {
+                    self.recall.remember(key, &reading);
+                }
+                (reading, http)
+            }
+        };
         let mut view = RequestView {
             id: RequestId { flow: flow.id, ordinal },
             first,
             complete,
-            http: Some(http_view(head, target, &site, &known, &self.hash_key)),
-            ..view_of_flow(flow, dir, Some(user_agent), first)
+            http: Some(http),
+            ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
@@ -194,17 +229,12 @@ impl TokenTap {
             let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
             self.seen.push(Seen::Path(PathSighting { kind, request: view.clone(), at: complete }));
         }
-
-        let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
-        for token in distinct(tokens) {
-            self.sighting(&token, TokenUse::Presented, &view, complete);
-            if presented.len() < PAIR_LIMIT {
-                presented.push(token); // of the others the reply says nothing
-            }
+        for token in &reading.tokens {
+            self.sighting(token, TokenUse::Presented, &view, complete);
         }
-        let waiting = Waiting { view, site, presented, cookies };
+        let waiting = Waiting { view, reading };
         if state.waiting.len() < PIPELINE_LIMIT {
-            state.waiting.push_back(waiting);
+            state.waiting.push(waiting);
         } else {
             self.counters.pipelined_limit_hits += 1;
             self.transaction(waiting, None, &[]);
@@ -221,7 +251,7 @@ impl TokenTap {
     ) {
         let request = answers.and_then(|ordinal| self.take_waiting(state, ordinal, head.version));
         let (site, view) = match &request {
-            Some(waiting) => (waiting.site.clone(), waiting.view.clone()),
+            Some(waiting) => (waiting.reading.site.clone(), waiting.view.clone()),
             None => {
                 let client_dir = dir.opposite();
                 let id = RequestId { flow: flow.id, ordinal: answers.unwrap_or(u32::MAX) };
@@ -229,7 +259,7 @@ impl TokenTap {
                 (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Arc::new(view))
             }
         };
-        let presented = request.as_ref().map_or(&[][..], |r| &r.presented);
+        let presented = request.as_ref().map_or(&[][..], Waiting::presented);
 
         let rules = self.rules.clone();
         let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
@@ -297,22 +327,23 @@ impl TokenTap {
             for unanswered in state.waiting.drain(..at) {
                 self.transaction(unanswered, None, &[]);
             }
-            return state.waiting.pop_front();
+            return Some(state.waiting.remove(0));
         }
-        state.waiting.remove(at)
+        Some(state.waiting.remove(at))
     }
 
     fn transaction(&mut self, request: Waiting, status: Option<u16>, issued: &[SeenToken]) {
         if !self.transactions {
             return;
         }
-        let presented = request.presented.into_iter().map(|token| TransactionToken { token, issued: false });
+        let presented =
+            request.presented().iter().map(|token| TransactionToken { token: token.clone(), issued: false });
         let issued = issued.iter().map(|token| TransactionToken { token: token.clone(), issued: true });
         self.seen.push(Seen::Transaction(Transaction {
+            tokens: presented.chain(issued).collect(),
+            cookies: request.reading.cookies,
             request: request.view,
             status,
-            cookies: request.cookies,
-            tokens: presented.chain(issued).collect(),
         }));
     }
 
@@ -419,8 +450,8 @@ impl MessageSink for TokenTap {
     fn held_bytes(state: &FlowTokens) -> usize {
         // A view's texts are most of what it holds; on average they are far below their limits.
         const VIEW: usize = size_of::<RequestView>() + 256;
-        let waiting = state.waiting.capacity() * size_of::<Waiting>() + state.waiting.len() * VIEW;
-        waiting + state.site.as_ref().map_or(0, |s| s.held_bytes())
+        let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<Waiting>() } else { 0 };
+        spilled + state.waiting.len() * VIEW
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {
@@ -475,11 +506,10 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
 fn http_view(
     head: &RequestHead<'_>,
     target: Target<'_>,
-    site: &Site,
+    host: &str,
     known: &[Known<'_>],
     hash_key: &[u8; 16],
 ) -> HttpView {
-    let host = site.host().as_bytes();
     let mut hasher = SipHasher13::new_with_key(hash_key);
     // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
     let path = if target.path.is_empty() { b"/" } else { target.path };
@@ -487,11 +517,17 @@ fn http_view(
     HttpView {
         version: head.version,
         method: mask::text(head.method, known),
-        host: if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() },
+        host: host.into(),
         path: mask::text(target.path, known),
         query: target.query.map(|query| mask::query(query, known)),
         request_hash: hasher.finish(),
     }
+}
+
+/// The host of a request, masked.
+fn shown_host(site: &Site, known: &[Known<'_>]) -> Box<str> {
+    let host = site.host().as_bytes();
+    if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() }
 }
 
 /// All bytes that the texts of a message must not show.

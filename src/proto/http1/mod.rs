@@ -224,10 +224,11 @@ impl Http1 {
             let request =
                 RequestHead { method: line.method, target: line.target, version: line.version, headers: &headers };
             self.on_request(dir, request, (stamps, head.part), voice);
-            if let Some(carried) = carried(&head.bytes, head.line).filter(|_| too_long) {
-                self.side(dir).follow(Then::Rest { carried, line: head.line });
-            } else if too_long {
-                self.pairing.doubt();
+            if too_long {
+                match carried(&head.bytes, head.line) {
+                    Some(carried) => self.side(dir).follow(Then::Rest { carried, line: head.line }),
+                    None => self.pairing.doubt(),
+                }
             }
             Turn::None
         } else if let Some(line) = status_line(line) {
