@@ -22,8 +22,8 @@ impl Timestamp {
     /// Time from `earlier` to `self`; zero when `earlier` is later, since a negative age is zero.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        let nanos = i128::from(self.0) - i128::from(earlier.0);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(if nanos < 0 { 0 } else { u64::MAX }))
+        // The difference of any two fits in 64 bits without a sign.
+        Duration::from_nanos(if self > earlier { self.0.wrapping_sub(earlier.0).cast_unsigned() } else { 0 })
     }
 
     /// This time moved forward by `span`, saturating.

@@ -73,7 +73,8 @@ impl PcapFile {
         if !window.have(self.record_header) {
             return if window.bytes().is_empty() { Ok(None) } else { Err(Stop::Short("the header of a frame")) };
         }
-        let word = |at| self.order.u32_at(window.bytes(), at).unwrap_or_default();
+        let header = window.bytes().first_chunk::<16>().copied().unwrap_or_default();
+        let word = |at| self.order.u32_at(&header, at).unwrap_or_default();
         let (seconds, fraction, mut captured, mut wire_len) = (word(0), word(4), word(8), word(12));
         if self.swapped_lengths.unwrap_or(captured > wire_len) {
             (captured, wire_len) = (wire_len, captured);

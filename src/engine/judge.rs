@@ -80,6 +80,9 @@ impl Judge {
     }
 
     fn tell(&mut self, audience: &mut impl Audience) {
+        if self.alerts.is_empty() {
+            return;
+        }
         for alert in self.alerts.drain(..) {
             audience.alert(&alert);
         }

@@ -15,9 +15,6 @@ use crate::base::time::{Stamp, Timestamp};
 use crate::flow::Defragmenter;
 use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
 
-/// How a frame is read.
-type Decode<'a> = fn(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>;
-
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -56,7 +53,12 @@ impl Pipeline {
     }
 
     /// Takes the next frame as `decode` reads it. A panic in that loses the frame, not the run.
-    fn frame_by<'a>(&mut self, decode: Decode<'a>, frame: &Frame<'a>, audience: &mut impl Audience) {
+    fn frame_by<'a>(
+        &mut self,
+        decode: impl FnOnce(&Frame<'a>) -> Result<Decoded<'a>, DecodeError>,
+        frame: &Frame<'a>,
+        audience: &mut impl Audience,
+    ) {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
         self.decoded(caught(|| decode(frame)), frame.at, 0, audience);

@@ -30,6 +30,7 @@
 //! | `timer` | who has been silent for too long? |
 //! | `fairness` | how many flows has each source? |
 //! | `index` | where in the table is a flow? |
+//! | `slab` | where are flows kept? |
 //! | `counters` | what has happened so far? |
 
 mod chunks;
@@ -46,6 +47,7 @@ mod news;
 mod profile;
 mod reassembler;
 mod recall;
+mod slab;
 mod storm;
 mod stream;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::index::Index;
 use super::profile::{self, Profile};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
+use super::slab::Slab;
 use super::timer::{Timers, Waiting};
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::net::{Endpoint, Tenant};
@@ -33,8 +34,7 @@ pub struct FlowTable<C: StreamConsumer> {
     config: FlowConfig,
     seed: SharedSeed,
     index: Index,
-    flows: Vec<Option<Flow<C>>>,
-    free: Vec<u32>,
+    flows: Slab<Flow<C>>,
     timers: Timers,
     recall: Recall,
     sources: Sources,
@@ -59,8 +59,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             seed: SharedSeed::from_u64(config.hash_seed),
             config,
             index: Index::new(),
-            flows: Vec::new(),
-            free: Vec::new(),
+            flows: Slab::new(),
             timers,
             recall: Recall::new(recall_bytes),
             counters: FlowCounters::default(),
@@ -77,8 +76,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Bytes in use of [`FlowConfig::table_bytes`].
     #[must_use]
     pub const fn bytes(&self) -> u64 {
-        let entries = self.flows.len() - self.free.len();
-        entries as u64 * Self::bytes_per_flow() as u64 + self.counters.heap_bytes
+        self.flows.len() as u64 * Self::bytes_per_flow() as u64 + self.counters.heap_bytes
     }
 
     /// Plain counters.
@@ -162,8 +160,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// The capture has ended: every flow is told what is left and closed, in the order of opening.
     pub fn drain(&mut self, shared: &mut C::Shared) {
-        let mut open: Vec<(FlowId, u32)> =
-            (0..).zip(&self.flows).filter_map(|(slot, flow)| Some((flow.as_ref()?.profile.id(), slot))).collect();
+        let mut open: Vec<(FlowId, u32)> = self.flows.iter().map(|(slot, flow)| (flow.profile.id(), slot)).collect();
         open.sort_unstable();
         for (_, slot) in open {
             self.at_flow(slot, shared, |flow, desk| flow.finish(CloseReason::Drained, desk));
@@ -186,7 +183,7 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// Lets the flow in `slot` handle something, then files it by what it waits for.
     fn at_flow(&mut self, slot: u32, shared: &mut C::Shared, act: impl FnOnce(&mut Flow<C>, &mut Desk<'_, C::Shared>)) {
-        let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::as_mut) else { return };
+        let Some(flow) = self.flows.get_mut(slot) else { return };
         self.current = Some(slot);
         let now = self.timers.now();
         let was_over = flow.over;
@@ -209,12 +206,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     fn admit(&mut self, profile: Profile, hash: u32, shared: &mut C::Shared) -> u32 {
         let consumer = C::open(&profile.info(), shared);
         self.sources.add(profile.source());
-        let flow = Some(Flow::new(profile, consumer));
-        let slot = self.free.pop().unwrap_or(self.flows.len() as u32);
-        match self.flows.get_mut(slot as usize) {
-            Some(place) => *place = flow,
-            None => self.flows.push(flow),
-        }
+        let slot = self.flows.insert(Flow::new(profile, consumer));
         self.index.insert(hash, slot);
         self.timers.add(slot, Waiting::Short);
         self.counters.flows_created += 1;
@@ -223,14 +215,13 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn forget(&mut self, slot: u32) {
-        if let Some(flow) = self.flows.get_mut(slot as usize).and_then(Option::take) {
+        if let Some(flow) = self.flows.remove(slot) {
             self.counters.heap_bytes -= u64::from(flow.counted.heap);
             self.counters.held_bytes -= u64::from(flow.counted.held);
             self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
             self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
             self.timers.remove(slot);
-            self.free.push(slot);
         }
     }
 
@@ -254,7 +245,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Among those a source that has much more than its share gives way before others.
     fn victim(&mut self) -> Option<u32> {
         let count = |waiting| self.timers.count(waiting) as usize;
-        let entries = self.flows.len() - self.free.len();
+        let entries = self.flows.len();
         let crowded = [Waiting::Short, Waiting::OneSided].into_iter().find(|&w| count(w) * 4 > entries);
         let over = self.timers.oldest(Waiting::Over);
         over.or_else(|| {
@@ -270,11 +261,11 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// more than an eighth of the table and twice as many as the source of the flow in `slot`.
     fn greedier_than(&mut self, slot: u32, waiting: Option<Waiting>) -> Option<u32> {
         let share = |table: &Self, slot| table.flow(slot).map(|flow| table.sources.count(flow.profile.source()));
-        let entries = self.flows.len() - self.free.len();
+        let entries = self.flows.len();
         let fair = (share(self, slot)? * 2).max(u32::try_from(entries / 8).unwrap_or(u32::MAX));
         let mut greediest = None;
         for _ in 0..SAMPLE {
-            let other = self.sources.any_below(self.flows.len()) as u32;
+            let other = self.sources.any_below(self.flows.slots()) as u32;
             let fits = waiting.is_none_or(|waiting| self.timers.waiting(other) == Some(waiting));
             if let Some(has) = share(self, other).filter(|&has| fits && has > fair) {
                 greediest = greediest.max(Some((has, std::cmp::Reverse(self.timers.linked(other)), other)));
@@ -302,7 +293,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
-        self.flows.get(slot as usize)?.as_ref()
+        self.flows.get(slot)
     }
 
     /// The same for both directions of a flow.

@@ -50,13 +50,14 @@ pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, l
     address(source) + address(destination) + u64::from(protocol) + len as u64
 }
 
-/// The sum of the bytes, not yet folded. 32-bit words add up to the same as 16-bit words, and a
-/// frame's worth of them is far from overflowing 64 bits.
+/// The sum of the bytes. 32-bit words add up to the same as 16-bit words, and a frame's worth of them
+/// is far from overflowing 64 bits. The order of bytes may wait until the end (RFC 1071 §2 (B)).
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut last = [0; 4];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    words.iter().chain([&last]).map(|word| u64::from(u32::from_be_bytes(*word))).sum()
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    u64::from(u16::from_be(fold(sum + u64::from(u32::from_ne_bytes(last)))))
 }
 
 /// The 16-bit ones' complement sum; all ones when a correct checksum was summed with its bytes.

@@ -1,6 +1,7 @@
 //! Floor 1: what is in a frame? Takes a [`Frame`], gives a borrowed [`Segment`] or says why not.
 
 mod checksum;
+mod common;
 pub mod craft;
 pub mod fragment;
 mod ip;
@@ -144,6 +145,13 @@ pub enum Decoded<'a> {
 /// When a header is cut or broken; such a frame says nothing, and the next one may be decoded.
 #[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
+    match common::segment(frame) {
+        Some(segment) => segment.map(Decoded::Tcp),
+        None => decode_by_layers(frame),
+    }
+}
+
+fn decode_by_layers<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
     match link::peel(frame)? {
         Content::Packet(packet) if packet.network == Network::Arp => neighbour::arp(&packet),
         Content::Packet(packet) => ip::decode(&packet),

@@ -98,8 +98,21 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// Adds what another worker counted.
-    fn add(&mut self, other: Self) {
+    /// What was left out since `before`.
+    #[must_use]
+    pub const fn since(&self, before: &Self) -> Self {
+        Self {
+            excluded: self.excluded - before.excluded,
+            unnamed: self.unnamed - before.unnamed,
+            placeholder: self.placeholder - before.placeholder,
+            short: self.short - before.short,
+            never_scheme: self.never_scheme - before.never_scheme,
+            unpaired: self.unpaired - before.unpaired,
+        }
+    }
+
+    /// As much more was left out: by another worker, or once more.
+    pub(super) fn add(&mut self, other: Self) {
         let Self { excluded, unnamed, placeholder, short, never_scheme, unpaired } = other;
         self.excluded += excluded;
         self.unnamed += unnamed;

@@ -320,6 +320,19 @@ fn row(parts: &[&[Piece<'_, '_>]]) -> usize {
     }
 }
 
+/// Whether a target may hold a token under a name that rules know, or more parameters than clients send.
+pub(super) fn may_name_token(target: Target<'_>, names: &TokenNames, host: &str) -> bool {
+    let is_named = |pair: Pair<'_>| {
+        let decoded = percent_decode(pair.name);
+        matches!(names.query(decoded.as_ref().map_or(pair.name, |d| d.expose()), host), Verdict::Token(_))
+    };
+    target.path.iter().any(|b| matches!(b, b';' | b'('))
+        || target.query.is_some_and(|query| {
+            let mut pairs = url::query_pairs(query);
+            pairs.by_ref().take(PAIR_LIMIT).any(is_named) || pairs.next().is_some()
+        })
+}
+
 fn joined<'a, 'r>(first: &Piece<'a, 'r>, parts: &[&Piece<'a, 'r>]) -> Found<'a, 'r> {
     let pair = matches!(first.named.part, Part::Pair { .. });
     // A reply may set some chunks and delete those that are no longer needed; half a pair is none.

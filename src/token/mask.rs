@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use smallvec::SmallVec;
+
 use crate::base::ids::TokenRef;
 
 /// Bytes of a shown text, its mark included.
@@ -40,7 +42,9 @@ pub struct Known<'a> {
 /// Whether a text may hold one of these tokens.
 #[must_use]
 pub fn may_hold(wire: &[u8], known: &[Known<'_>]) -> bool {
-    let holds = |k: &Known<'_>| k.value.len() >= KNOWN_MIN && wire.windows(k.value.len()).any(|w| w == k.value);
+    let holds = |k: &Known<'_>| {
+        (KNOWN_MIN..=wire.len()).contains(&k.value.len()) && memchr::memmem::find(wire, k.value).is_some()
+    };
     known.len() > KNOWN_LIMIT || known.iter().any(holds)
 }
 
@@ -50,7 +54,7 @@ pub fn text(wire: &[u8], known: &[Known<'_>]) -> Box<str> {
     if known.len() > KNOWN_LIMIT {
         return HIDDEN.into();
     }
-    let mut out = Shown::default();
+    let mut out = Shown::with_room_for(wire);
     out.text(wire, known);
     out.finish()
 }
@@ -61,7 +65,7 @@ pub fn query(wire: &[u8], known: &[Known<'_>]) -> Box<str> {
     if known.len() > KNOWN_LIMIT {
         return HIDDEN.into();
     }
-    let mut out = Shown::default();
+    let mut out = Shown::with_room_for(wire);
     for part in wire.split_inclusive(|b| matches!(b, b'&' | b';')) {
         if out.full {
             break;
@@ -87,13 +91,17 @@ pub fn query(wire: &[u8], known: &[Known<'_>]) -> Box<str> {
 }
 
 /// A text under construction.
-#[derive(Default)]
 struct Shown {
     text: String,
     full: bool,
 }
 
 impl Shown {
+    /// Most texts are shown as they are.
+    fn with_room_for(wire: &[u8]) -> Self {
+        Self { text: String::with_capacity(wire.len().min(TEXT_LIMIT)), full: false }
+    }
+
     fn push_str(&mut self, part: &str) {
         if self.full || self.text.len() + part.len() > TEXT_LIMIT - CUT.len() {
             self.full = true;
@@ -111,6 +119,9 @@ impl Shown {
     }
 
     fn text(&mut self, wire: &[u8], known: &[Known<'_>]) {
+        if wire.len() <= WIRE_LIMIT && !may_hold(wire, known) {
+            return self.unknown(wire);
+        }
         let mut start = 0;
         let mut at = 0;
         while at < wire.len().min(WIRE_LIMIT) {
@@ -145,6 +156,10 @@ impl Shown {
 
     /// Harmless text, made printable.
     fn plain(&mut self, wire: &[u8]) {
+        let fits = self.text.len() + wire.len() <= TEXT_LIMIT - CUT.len();
+        if fits && let Some(text) = printable_ascii(wire) {
+            return self.push_str(text);
+        }
         for c in String::from_utf8_lossy(wire).chars() {
             if self.full {
                 return;
@@ -165,6 +180,13 @@ impl Shown {
         }
         self.text.into()
     }
+}
+
+/// The bytes as text, where each of them is a character to show.
+fn printable_ascii(wire: &[u8]) -> Option<&str> {
+    // No early end, so that many bytes are looked at at once.
+    let odd = wire.iter().fold(false, |odd, b| odd | !(b' '..=b'~').contains(b));
+    if odd { None } else { std::str::from_utf8(wire).ok() }
 }
 
 /// Whether a character is text and nothing else: no control, nothing invisible, nothing that
@@ -188,8 +210,11 @@ struct Span {
 /// The parts of a text to hide: runs of name characters that look random, together with
 /// neighbours that only a separator parts from them and that may belong to them: a token may hold
 /// `/` or `:` itself.
-fn random_spans(wire: &[u8]) -> Vec<Span> {
-    let mut spans: Vec<Span> = Vec::new();
+fn random_spans(wire: &[u8]) -> SmallVec<[Span; 4]> {
+    let mut spans = SmallVec::<[Span; 4]>::new();
+    if wire.len() < RUN {
+        return spans;
+    }
     let mut at = 0;
     while let Some(skip) = wire.get(at..).and_then(|rest| rest.iter().position(|b| in_run(*b))) {
         let start = at + skip;

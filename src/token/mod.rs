@@ -14,6 +14,7 @@ pub mod login;
 pub mod mask;
 pub mod names;
 pub mod pattern;
+mod recall;
 pub mod service;
 pub mod sighting;
 pub mod strength;

@@ -8,8 +8,6 @@ use super::mask;
 /// The site that a request speaks to. The names as spoken stay inside this floor; what travels on
 /// is masked, since a name can be a secret too.
 pub struct Site {
-    /// Host as on the wire, to see whether the next request speaks to the same.
-    wire: Box<[u8]>,
     /// Host without port, lower case; empty when there is none.
     host: Box<str>,
     /// Length of the end of `host` that is the registrable domain; 0 when there is none.
@@ -31,7 +29,6 @@ impl Site {
     /// `shop.co.uk`); an address, a name of one label or nothing leaves the server's address.
     #[must_use]
     pub fn new(host: &[u8], server: IpAddr) -> Self {
-        let wire: Box<[u8]> = host.into();
         let host = without_port(host);
         let host = String::from_utf8_lossy(host.get(..HOST_LIMIT).unwrap_or(host)).to_lowercase();
         let host = host.trim_end_matches('.');
@@ -44,16 +41,9 @@ impl Site {
             // An address has no letters to hide behind, and masking must not cut it.
             shown_service: if domain.is_empty() { service.into() } else { mask::text(service.as_bytes(), &[]).into() },
             registrable: domain.len(),
-            wire,
             host: host.into(),
             address,
         }
-    }
-
-    /// Whether it came from this Host value.
-    #[must_use]
-    pub fn is_of(&self, host: &[u8]) -> bool {
-        *self.wire == *host
     }
 
     /// Host without port, lower case; empty when there is none.
@@ -73,12 +63,6 @@ impl Site {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// Bytes of memory held.
-    #[must_use]
-    pub fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.wire.len() + self.host.len() + self.address.len() + self.shown_host.len()
     }
 }
 
@@ -116,7 +100,6 @@ mod tests {
         for (wire, host, service) in cases {
             let site = Site::new(wire.as_bytes(), server);
             assert_eq!((site.host(), site.service(), &*site.shown_service), (host, service, service), "{wire}");
-            assert!(site.is_of(wire.as_bytes()));
         }
     }
 

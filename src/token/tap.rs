@@ -3,7 +3,7 @@
 
 mod bodies;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,10 +28,11 @@ use bodies::Awaited;
 use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
-use super::find::{Finder, Found, PAIR_LIMIT};
+use super::find::{self, Finder, Found, PAIR_LIMIT};
 use super::login::{LoginRules, Page};
 use super::mask::{self, Known};
 use super::names::TokenNames;
+use super::recall::{Reading, Recall, Secrets};
 use super::service::Site;
 use super::sighting::{
     Carrier, HttpView, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken,
@@ -94,6 +95,7 @@ pub struct TokenTap {
     hash_key: [u8; 16],
     agents: UserAgents,
     fingerprints: Fingerprints,
+    recall: Recall,
     transactions: bool,
     /// Bytes wanted of the body of the message read last.
     wanted: usize,
@@ -105,10 +107,8 @@ pub struct TokenTap {
 /// What is remembered of one flow: requests that wait for a reply, bodies that wait for their end.
 #[derive(Default)]
 pub struct FlowTokens {
-    waiting: VecDeque<Box<Waiting>>,
+    waiting: SmallVec<[Box<Waiting>; 1]>,
     bodies: Vec<Awaited>,
-    /// Site of the latest request: most flows speak to one.
-    site: Option<Arc<Site>>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
     preamble: Option<(Direction, IpAddr)>,
 }
@@ -122,12 +122,20 @@ impl FlowTokens {
 
 struct Waiting {
     view: Arc<RequestView>,
-    site: Arc<Site>,
-    presented: SmallVec<[SeenToken; 2]>,
-    cookies: u32,
+    reading: Arc<Reading>,
+    /// Its tokens, where its body had some as well.
+    with_body: Option<Box<[SeenToken]>>,
     page: Page,
     /// Its reply may issue tokens in its body.
     asks_for_tokens: bool,
+}
+
+impl Waiting {
+    /// The tokens of which the reply says something.
+    fn presented(&self) -> &[SeenToken] {
+        let all = self.with_body.as_deref().unwrap_or(&self.reading.tokens);
+        all.get(..PAIR_LIMIT).unwrap_or(all)
+    }
 }
 
 impl TokenTap {
@@ -138,12 +146,15 @@ impl TokenTap {
         let agents = UserAgents::new(rules.agents.clone(), hash_key);
         let fingerprints = Fingerprints::new(u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default()));
         let (counters, proto) = Default::default();
-        Self { rules, key, hash_key, agents, fingerprints, transactions, wanted: 0, seen: Vec::new(), counters, proto }
+        let recall = Recall::new(hash_key);
+        let (wanted, seen) = Default::default();
+        Self { rules, key, hash_key, agents, fingerprints, recall, transactions, wanted, seen, counters, proto }
     }
 
     /// From now on works by other rules; what was read stays as it was.
     pub fn set_rules(&mut self, rules: Arc<TapRules>) {
         self.agents.set_rules(rules.agents.clone());
+        self.recall.clear();
         self.rules = rules;
     }
 
@@ -179,62 +190,85 @@ impl TokenTap {
         (first, complete): (Stamp, Stamp),
         head: &RequestHead<'_>,
     ) {
-        let destination = ends(flow, dir).1;
+        let server = ends(flow, dir).1.ip;
         let target = url::split(head.method, head.target);
         // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
         let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();
-        let site =
-            state.site.take().filter(|s| s.is_of(host)).unwrap_or_else(|| Arc::new(Site::new(host, destination.ip)));
-        state.site = Some(site.clone());
-
         let rules = self.rules.clone();
-        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
-        finder.request(head, target);
-        let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
-        let found = finder.finish();
-        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
-        let known = known(&found, &tokens);
-
-        let user_agent =
-            self.agents.read(head.all("user-agent").next(), &known, &mut self.counters.interned_user_agents_limit_hits);
+        let key = self.recall.key(host, server, head.headers, &rules.names);
+        let repeated = self.recall.reading(key).and_then(|reading| {
+            let known = reading.known(head, &rules.names)?;
+            let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+            let http = (!of_target).then(|| http_view(head, target, &reading.host, &known, &self.hash_key))?;
+            Some((reading, http))
+        });
+        let (reading, http) = match repeated {
+            Some((reading, http)) => {
+                self.counters.ignored.add(reading.ignored);
+                (reading, http)
+            }
+            None => {
+                let (before, limits) = (self.counters.ignored, self.counters.limits());
+                let site = self.recall.site(host, server);
+                let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+                finder.request(head, target);
+                let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
+                let found = finder.finish();
+                let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+                let known = known(&found, &tokens);
+                let limit_hits = &mut self.counters.interned_user_agents_limit_hits;
+                let user_agent = self.agents.read(head.all("user-agent").next(), &known, limit_hits);
+                let host = shown_host(&site, &known);
+                let http = http_view(head, target, &host, &known, &self.hash_key);
+                let reading = Arc::new(Reading {
+                    host,
+                    user_agent,
+                    tokens: distinct(tokens),
+                    cookies,
+                    ignored: self.counters.ignored.since(&before),
+                    secrets: Secrets::of(&known, head.headers, &rules.names),
+                    site,
+                });
+                let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+                if !of_target && limits == self.counters.limits() {
+                    self.recall.remember(key, &reading);
+                }
+                (reading, http)
+            }
+        };
         let mut view = RequestView {
             id: RequestId { flow: flow.id, ordinal },
             first,
             complete,
-            http: Some(http_view(head, target, &site, &known, &self.hash_key)),
-            ..view_of_flow(flow, dir, Some(user_agent), first)
+            http: Some(http),
+            ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
         if disagree {
             let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
-            let tokens = tokens.iter().take(PATH_TOKENS).cloned().collect();
+            let tokens = reading.tokens.iter().take(PATH_TOKENS).cloned().collect();
             let request = view.clone();
             self.seen.push(Seen::Path(PathSighting { kind, from_client: true, request, tokens, at: complete }));
         }
-
-        let mut presented: SmallVec<[SeenToken; 2]> = SmallVec::new();
-        for token in distinct(tokens) {
-            self.sighting(&token, TokenUse::Presented, &view, complete);
-            if presented.len() < PAIR_LIMIT {
-                presented.push(token); // of the others the reply says nothing
-            }
+        for token in &reading.tokens {
+            self.sighting(token, TokenUse::Presented, &view, complete);
         }
-        let page = rules.login.page(site.host(), target.path);
-        let asks_for_tokens = rules.login.is_token_endpoint(site.host(), target.path);
-        let waiting = Waiting { view, site, presented, cookies, page, asks_for_tokens };
+        let page = rules.login.page(reading.site.host(), target.path);
+        let asks_for_tokens = rules.login.is_token_endpoint(reading.site.host(), target.path);
+        let waiting = Box::new(Waiting { view, reading, with_body: None, page, asks_for_tokens });
         if ordinal >= FIRST_RIVAL {
-            return self.transaction(waiting, None, &[]);
+            return self.transaction(&waiting, None, &[]);
         }
         if form::is_form(head.headers) {
             self.wanted = form::LIMIT;
             state.await_body(dir, false, &waiting);
         }
         if state.waiting.len() < PIPELINE_LIMIT {
-            state.waiting.push_back(Box::new(waiting));
+            state.waiting.push(waiting);
         } else {
             self.counters.pipelined_limit_hits += 1;
-            self.transaction(waiting, None, &[]);
+            self.transaction(&waiting, None, &[]);
         }
     }
 
@@ -248,7 +282,7 @@ impl TokenTap {
     ) {
         let request = answers.and_then(|ordinal| self.take_waiting(state, ordinal, head.version));
         let (site, view) = match &request {
-            Some(waiting) => (waiting.site.clone(), waiting.view.clone()),
+            Some(waiting) => (waiting.reading.site.clone(), waiting.view.clone()),
             None => {
                 let client_dir = dir.opposite();
                 let id = RequestId { flow: flow.id, ordinal: answers.unwrap_or(u32::MAX) };
@@ -256,7 +290,7 @@ impl TokenTap {
                 (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Arc::new(view))
             }
         };
-        let presented = request.as_ref().map_or(&[][..], |r| &r.presented);
+        let presented = request.as_deref().map_or(&[][..], Waiting::presented);
         let page = request.as_ref().map_or(Page::Other, |r| r.page);
 
         let rules = self.rules.clone();
@@ -331,10 +365,10 @@ impl TokenTap {
                 self.wanted = json::LIMIT;
                 state.await_body(dir, true, &request);
             }
-            self.transaction(*request, Some(head.status), &issued);
+            self.transaction(&request, Some(head.status), &issued);
         }
         if state.waiting.is_empty() {
-            state.waiting = VecDeque::new(); // most flows are idle
+            state.waiting = SmallVec::new(); // most flows are idle
         }
     }
 
@@ -344,24 +378,25 @@ impl TokenTap {
         let at = state.waiting.iter().position(|w| w.view.id.ordinal == ordinal)?;
         if version < HttpVersion::V2 {
             for unanswered in state.waiting.drain(..at) {
-                self.transaction(*unanswered, None, &[]);
+                self.transaction(&unanswered, None, &[]);
             }
-            return state.waiting.pop_front();
+            return Some(state.waiting.remove(0));
         }
-        state.waiting.remove(at)
+        Some(state.waiting.remove(at))
     }
 
-    fn transaction(&mut self, request: Waiting, status: Option<u16>, issued: &[SeenToken]) {
+    fn transaction(&mut self, request: &Waiting, status: Option<u16>, issued: &[SeenToken]) {
         if !self.transactions {
             return;
         }
-        let presented = request.presented.into_iter().map(|token| TransactionToken { token, issued: false });
+        let presented =
+            request.presented().iter().map(|token| TransactionToken { token: token.clone(), issued: false });
         let issued = issued.iter().map(|token| TransactionToken { token: token.clone(), issued: true });
         self.seen.push(Seen::Transaction(Transaction {
-            request: request.view,
-            status,
-            cookies: request.cookies,
             tokens: presented.chain(issued).collect(),
+            cookies: request.reading.cookies,
+            request: request.view.clone(),
+            status,
         }));
     }
 
@@ -412,8 +447,8 @@ impl TokenTap {
     /// Something is odd about what travels in `dir`. Who the client is, its requests say; without
     /// one, whoever opened the flow.
     fn path(&mut self, state: &FlowTokens, flow: &FlowInfo, kind: PathKind, dir: Direction, at: Stamp) {
-        let (request, tokens) = match state.waiting.back() {
-            Some(waiting) => (waiting.view.clone(), waiting.presented.iter().take(PATH_TOKENS).cloned().collect()),
+        let (request, tokens) = match state.waiting.last() {
+            Some(waiting) => (waiting.view.clone(), waiting.presented().iter().take(PATH_TOKENS).cloned().collect()),
             None => (Arc::new(self.flow_view(state, flow, Direction::Forward, at)), SmallVec::new()),
         };
         let from_client = ends(flow, dir).0 == request.source;
@@ -469,7 +504,7 @@ impl MessageSink for TokenTap {
             Message::TlsOpaque => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
-                    self.transaction(*unanswered, None, &[]);
+                    self.transaction(&unanswered, None, &[]);
                 }
             }
         }
@@ -482,9 +517,9 @@ impl MessageSink for TokenTap {
     fn held_bytes(state: &FlowTokens) -> usize {
         // A view's texts are most of what it holds; on average they are far below their limits.
         const VIEW: usize = size_of::<RequestView>() + 256;
-        let waiting =
-            state.waiting.capacity() * size_of::<usize>() + state.waiting.len() * (VIEW + size_of::<Waiting>());
-        waiting + state.bodies.capacity() * size_of::<Awaited>() + state.site.as_ref().map_or(0, |s| s.held_bytes())
+        let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<usize>() } else { 0 };
+        let waiting = state.waiting.len() * (VIEW + size_of::<Waiting>());
+        spilled + waiting + state.bodies.capacity() * size_of::<Awaited>()
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {
@@ -539,11 +574,10 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
 fn http_view(
     head: &RequestHead<'_>,
     target: Target<'_>,
-    site: &Site,
+    host: &str,
     known: &[Known<'_>],
     hash_key: &[u8; 16],
 ) -> HttpView {
-    let host = site.host().as_bytes();
     let mut hasher = SipHasher13::new_with_key(hash_key);
     // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
     let path = if target.path.is_empty() { b"/" } else { target.path };
@@ -551,11 +585,17 @@ fn http_view(
     HttpView {
         version: head.version,
         method: mask::text(head.method, known),
-        host: if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() },
+        host: host.into(),
         path: mask::text(target.path, known),
         query: target.query.map(|query| mask::query(query, known)),
         request_hash: hasher.finish(),
     }
+}
+
+/// The host of a request, masked.
+fn shown_host(site: &Site, known: &[Known<'_>]) -> Box<str> {
+    let host = site.host().as_bytes();
+    if mask::may_hold(host, known) { mask::text(host, known) } else { site.shown_host.clone() }
 }
 
 /// All bytes that the texts of a message must not show.

@@ -325,10 +325,13 @@ impl Http1 {
             let [latest, before, _] = self.recent;
             self.recent = [fingerprint(&head.bytes, voice.flow()), latest, before];
             self.on_request(dir, line, &fields, (stamps, head.part), voice);
-            if let Some(carried) = carried(&head.bytes, head.line).filter(|_| too_long) {
-                self.side(dir).follow(Then::Rest { carried, line: head.line, first: head.first });
-            } else if too_long {
-                self.pairing.doubt();
+            if too_long {
+                match carried(&head.bytes, head.line) {
+                    Some(carried) => {
+                        self.side(dir).follow(Then::Rest { carried, line: head.line, first: head.first });
+                    }
+                    None => self.pairing.doubt(),
+                }
             }
             Turn::None
         } else if let Some((line, block)) = head.bytes.split_at_checked(head.line)

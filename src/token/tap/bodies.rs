@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{FlowTokens, TokenTap, Waiting, distinct, known, replaced};
 use crate::base::time::Stamp;
 use crate::flow::Direction;
-use crate::token::find::{Finder, PAIR_LIMIT};
+use crate::token::find::Finder;
 use crate::token::mask::{self, Known};
 use crate::token::service::Site;
 use crate::token::sighting::{HttpView, Issued, RequestView, SeenToken, TokenUse};
@@ -29,8 +29,8 @@ impl FlowTokens {
     /// in each direction; more are parts of long heads.
     pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
         self.bodies.retain(|a| a.dir != dir);
-        let Waiting { view, site, presented, .. } = request;
-        self.bodies.push(Awaited { dir, reply, view: view.clone(), site: site.clone(), presented: presented.clone() });
+        let (view, site) = (request.view.clone(), request.reading.site.clone());
+        self.bodies.push(Awaited { dir, reply, view, site, presented: request.presented().into() });
     }
 }
 
@@ -75,8 +75,9 @@ impl TokenTap {
         if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
             waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
             waiting.view = view;
-            let room = PAIR_LIMIT.saturating_sub(waiting.presented.len());
-            waiting.presented.extend(tokens.into_iter().take(room));
+            if !tokens.is_empty() {
+                waiting.with_body = Some(waiting.presented().iter().cloned().chain(tokens).collect());
+            }
         }
     }
 
