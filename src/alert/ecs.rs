@@ -267,8 +267,14 @@ struct Facets<'a> {
     mac: Option<Cow<'a, str>>,
     /// Empty when its requests carry none, null when none was seen.
     user_agent: Option<Cow<'a, str>>,
-    /// TLS fingerprint.
+    /// TLS fingerprint: JA4 in the form that survives resumption.
     ja4: Option<Cow<'a, str>>,
+    /// What its SYN shows: where the TTL begins, the kinds of its options in order, window scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp_stack: Option<String>,
+    /// First language that it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
 }
 
 impl<'a> Facets<'a> {
@@ -277,7 +283,9 @@ impl<'a> Facets<'a> {
             ip: client.address,
             mac: client.mac.map(|mac| mac.to_string().into()),
             user_agent: client.user_agent.as_deref().map(|agent| fit.text(&agent.original)),
-            ja4: None,
+            ja4: client.tls.as_deref().map(|ja4| fit.text(ja4)),
+            tcp_stack: client.tcp_stack.map(|stack| stack.to_string()),
+            language: client.language.map(|language| language.to_string()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How is the metadata log written? One JSON line per HTTP transaction.
+//! How does the metadata log tell an HTTP transaction? In one JSON line.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Sensor;
-use super::fields::{ECS, Ecs, Observer, Request, SCHEMA, Time};
+use super::fields::{ECS, Ecs, Observer, Request, SCHEMA, Time, Visibility};
 use super::fit::{self, Fit};
 use crate::base::ids::TokenRef;
 use crate::token::{Carrier, TokenClass, Transaction, TransactionToken};
@@ -86,17 +86,6 @@ enum TokenDirection {
     Issued,
 }
 
-/// How well the sensor saw the connection.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-struct Visibility {
-    /// It was joined after its beginning.
-    midstream: bool,
-    /// Only one direction was seen.
-    one_sided: bool,
-    /// Gaps so far.
-    gaps: u32,
-}
-
 impl<'a> Token<'a> {
     fn new(TransactionToken { token, issued }: &'a TransactionToken, fit: Fit) -> Self {
         Self {
@@ -135,7 +124,7 @@ impl<'a> HttpEvent<'a> {
                 tokens: tokens.map(|token| Token::new(token, fit)).collect(),
                 tokens_omitted,
                 cookies: transaction.cookies,
-                visibility: Visibility { midstream: view.midstream, one_sided: view.one_sided, gaps: view.gaps },
+                visibility: Visibility::of(view),
             },
         }
     }

@@ -93,6 +93,33 @@ pub struct Client {
     ip: IpAddr,
 }
 
+impl Client {
+    /// The client of a connection, where it is known.
+    #[must_use]
+    pub fn of(view: &RequestView) -> Option<Self> {
+        view.client.address.map(|ip| Self { ip })
+    }
+}
+
+/// How well the sensor saw the connection.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Visibility {
+    /// It was joined after its beginning.
+    midstream: bool,
+    /// Only one direction was seen.
+    one_sided: bool,
+    /// Gaps so far.
+    gaps: u32,
+}
+
+impl Visibility {
+    /// Of the connection that a view is of.
+    #[must_use]
+    pub const fn of(view: &RequestView) -> Self {
+        Self { midstream: view.midstream, one_sided: view.one_sided, gaps: view.gaps }
+    }
+}
+
 /// `network`.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Network {
@@ -102,6 +129,14 @@ pub struct Network {
     protocol: &'static str,
     /// Community ID, version 1, seed 0.
     community_id: String,
+}
+
+impl Network {
+    /// The TCP connection of a view, which carries this protocol.
+    #[must_use]
+    pub fn tcp(view: &RequestView, protocol: &'static str) -> Self {
+        Self { transport: "tcp", protocol, community_id: community_id::tcp(view.source, view.destination) }
+    }
 }
 
 /// `url`; tokens, values and random-looking runs are masked.
@@ -183,12 +218,8 @@ impl<'a> Request<'a> {
         Self {
             source: view.source.into(),
             destination: view.destination.into(),
-            client: view.client.address.map(|ip| Client { ip }),
-            network: Network {
-                transport: "tcp",
-                protocol: "http",
-                community_id: community_id::tcp(view.source, view.destination),
-            },
+            client: Client::of(view),
+            network: Network::tcp(view, "http"),
             url: http.map(|http| Url {
                 domain: fit.text(&http.host),
                 path: fit.text(&http.path),

@@ -1,8 +1,8 @@
 //! Floor 8: what are people told? Takes findings, gives alerts and the lines that say them.
 //!
 //! The [`AlertDesk`] decides whether a finding is told at all, and when again; an [`Alert`] is
-//! what it lets through. [`ecs`] and [`text`] write alerts, [`event`] and [`summary`] write the
-//! metadata log, [`schema`] publishes the form of the lines.
+//! what it lets through. [`ecs`] and [`text`] write alerts, [`event`], [`tls_event`] and [`summary`]
+//! write the metadata log, [`schema`] publishes the form of the lines.
 
 pub mod advice;
 #[allow(clippy::module_inception, reason = "the file answers what an alert is")]
@@ -18,6 +18,7 @@ pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod text;
+pub mod tls_event;
 pub mod words;
 
 pub use alert::{Alert, Status};

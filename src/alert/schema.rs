@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::ecs::EcsAlert;
 use super::event::HttpEvent;
 use super::summary::SummaryEvent;
+use super::tls_event::TlsEvent;
 
 /// Schema of an alert line.
 #[must_use]
@@ -14,7 +15,7 @@ pub fn schema_alert() -> Value {
     of::<EcsAlert<'static>>("tokentrail alert")
 }
 
-/// Schema of a line of the metadata log: a transaction or the summary.
+/// Schema of a line of the metadata log: a transaction, a TLS handshake or the summary.
 #[must_use]
 pub fn schema_event() -> Value {
     of::<EventLine>("tokentrail event")
@@ -26,6 +27,7 @@ pub fn schema_event() -> Value {
 #[allow(dead_code, reason = "only its schema is of use")]
 enum EventLine {
     Http(HttpEvent<'static>),
+    Tls(TlsEvent<'static>),
     Summary(SummaryEvent<'static>),
 }
 

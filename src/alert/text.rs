@@ -155,14 +155,16 @@ impl Page {
     fn sides(&mut self, seen: &Observation) {
         let suspect = side(&seen.subject);
         let Some(prior) = &seen.prior else {
-            for (label, value) in iter::zip(SIDE_LABELS, suspect) {
+            for (label, value) in iter::zip(SIDE_LABELS, suspect).filter(|(_, value)| !value.is_empty()) {
                 self.paragraph(if label == "address" { "client" } else { label }, &value);
             }
             return;
         };
         self.row("", ["victim", "suspect"]);
         for (label, (victim, suspect)) in iter::zip(SIDE_LABELS, iter::zip(side(prior), suspect)) {
-            self.row(label, [&victim, &suspect]);
+            if !victim.is_empty() || !suspect.is_empty() {
+                self.row(label, [&victim, &suspect]);
+            }
         }
     }
 
@@ -198,10 +200,11 @@ impl Page {
     }
 }
 
-/// What is said of either side.
-const SIDE_LABELS: [&str; 5] = ["address", "user agent", "first seen", "last seen", "requests"];
+/// What is said of either side; what neither shows is left out.
+const SIDE_LABELS: [&str; 8] =
+    ["address", "user agent", "language", "TLS", "TCP stack", "first seen", "last seen", "requests"];
 
-fn side(binding: &BindingView) -> [String; 5] {
+fn side(binding: &BindingView) -> [String; 8] {
     let agent = match &binding.client.user_agent {
         Some(agent) if !agent.original.is_empty() => agent.original.to_string(),
         _ => words::program(&binding.client),
@@ -209,6 +212,9 @@ fn side(binding: &BindingView) -> [String; 5] {
     [
         words::address(binding.client.address),
         agent,
+        binding.client.language.map(|language| language.to_string()).unwrap_or_default(),
+        binding.client.tls.as_deref().unwrap_or_default().into(),
+        binding.client.tcp_stack.map(|stack| stack.to_string()).unwrap_or_default(),
         binding.first_seen.to_string(),
         binding.last_seen.to_string(),
         format!("{}, {} accepted", binding.requests, binding.accepted),

@@ -123,6 +123,13 @@ pub fn message(finding: &Finding) -> String {
             format!("{token}, used in turns by {} and {}", address(prior.address), address(suspect.address))
         }
         (_, Some(prior)) => {
+            if finding.detector.name == "token.fingerprint_shift" {
+                return format!(
+                    "{token}, first used by {}, presented from there under the same name by another machine: {}",
+                    with_program(prior),
+                    shift(finding)
+                );
+            }
             // At one address only the programs tell the two apart.
             let tell = if prior.address == suspect.address { with_program } else { by_address };
             format!("{token}, first used by {}, presented by {}", tell(prior), tell(suspect))
@@ -168,6 +175,14 @@ pub const fn anomaly(kind: PathKind) -> &'static str {
 fn device(client: &ClientIdentity) -> String {
     let mac = client.mac.map_or_else(|| "with an unknown MAC address".into(), |mac| mac.to_string());
     format!("{mac} at {}", address(client.address))
+}
+
+/// In what the two machines behind one address and user agent differ.
+fn shift(finding: &Finding) -> String {
+    let Some(diff) = finding.evidence.token_use().and_then(|seen| seen.diff) else { return String::new() };
+    let facets = [(diff.tls, "tls"), (diff.tcp_stack, "tcp_stack"), (diff.mac, "mac")];
+    let names: Vec<_> = facets.iter().filter(|(facet, _)| facet.is_different()).map(|(_, name)| signal(name)).collect();
+    names.join(", ")
 }
 
 fn by_address(client: &ClientIdentity) -> String {
@@ -221,6 +236,7 @@ pub fn counted(n: u64, thing: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
     use crate::detect::settings::SignalName;
 
@@ -230,6 +246,18 @@ mod tests {
             assert_ne!(signal(name), name);
         }
         assert_eq!(signal("something_new"), "something_new");
+    }
+
+    #[test]
+    fn a_shift_is_told_with_what_differs() {
+        use crate::detect::Severity;
+        use crate::identity::{Comparison, IdentityDiff, Likeness};
+        let mut seen = testing::stolen_session();
+        let same = IdentityDiff::of(Comparison::Same, Comparison::Same);
+        seen.diff = Some(IdentityDiff { tls: Likeness::Different, tcp_stack: Likeness::Different, ..same });
+        let said = message(&testing::finding("TT-1008", Severity::Low, seen));
+        assert!(said.contains("198.51.100.7 with firefox 140 on linux"), "{said}");
+        assert!(said.ends_with("by another machine: other TLS fingerprint, other TCP stack"), "{said}");
     }
 
     #[test]

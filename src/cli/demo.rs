@@ -19,7 +19,7 @@ use crate::detect::Severity;
 use crate::engine::config::Format;
 use crate::engine::judge::Audience;
 use crate::engine::{build, counts};
-use crate::token::Transaction;
+use crate::token::{TlsHandshake, Transaction};
 
 /// The captures are public and so may be their key: the demonstration says the same every time.
 const KEY: [u8; 32] = *b"the key of the demonstration ...";
@@ -67,6 +67,8 @@ impl Audience for Collected {
     }
 
     fn transaction(&mut self, _: &Transaction) {}
+
+    fn handshake(&mut self, _: &TlsHandshake) {}
 }
 
 /// Replays each capture on its own and explains its alerts.

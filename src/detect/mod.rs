@@ -8,6 +8,7 @@ pub mod enumeration;
 pub mod fan_in;
 pub mod fan_out;
 pub mod finding;
+pub mod fingerprint_shift;
 pub mod interleaved;
 pub mod mac_conflict;
 pub mod new_client;
@@ -25,7 +26,7 @@ use crate::base::time::Timestamp;
 use crate::session::Evidence;
 
 /// Every detector there is, in the order of the ids.
-pub const CATALOGUE: [&DetectorInfo; 17] = [
+pub const CATALOGUE: [&DetectorInfo; 18] = [
     &new_client::NEW_IP,
     &new_client::NEW_USER_AGENT,
     &new_client::NEW_CLIENT,
@@ -33,6 +34,7 @@ pub const CATALOGUE: [&DetectorInfo; 17] = [
     &fan_out::FAN_OUT,
     &fan_in::FAN_IN,
     &tool_replay::TOOL_REPLAY,
+    &fingerprint_shift::FINGERPRINT_SHIFT,
     &mac_conflict::MAC_CONFLICT,
     &plaintext::PLAINTEXT,
     &after_logout::AFTER_LOGOUT,
@@ -61,6 +63,7 @@ impl Detectors {
             boxed(fan_out::FanOut::new(settings)),
             boxed(fan_in::ClientFanIn::new(settings)),
             boxed(tool_replay::ToolReplay::new(settings)),
+            boxed(fingerprint_shift::FingerprintShift::new(settings)),
             boxed(mac_conflict::MacConflict::new(settings)),
             boxed(plaintext::Plaintext::new(settings, seed)),
             boxed(after_logout::AfterLogout::new(settings)),

@@ -1,8 +1,10 @@
 //! Is a known token presented by another client? TT-1001, TT-1002 and TT-1003, which exclude one
-//! another.
+//! another and TT-1008.
 //!
 //! Attack: a stolen session token is replayed (session hijacking, "sidejacking").
-//! Signal: the address, the user agent, or both differ from the actor that the session belongs to.
+//! Signal: the address, the user agent, or both differ from the actor that the session belongs to. Where
+//! the user agent was copied, the TLS fingerprint, the MAC or (within one network) the TCP stack
+//! still tell another client.
 //! Known false alarms: a person who changes networks (one-way: low), several people behind one
 //! address, a browser that pretends to be another for one site.
 //! Source: Zeek's `sidejack` policy (2010) for the idea; here each facet is compared by meaning and
@@ -11,9 +13,10 @@
 use std::sync::Arc;
 
 use super::finding::{Detector, DetectorInfo, Finding, Severity};
+use super::fingerprint_shift;
 use super::score::{Score, score};
 use super::settings::{DetectorSettings, Settings, Weights};
-use crate::identity::Comparison;
+use crate::identity::{AddressChange, Comparison, IdentityDiff};
 use crate::session::{Observation, Trigger};
 use crate::token::Outcome;
 
@@ -58,16 +61,19 @@ impl NewClient {
 
     fn claim(&self, observation: &Observation) -> Option<(&'static DetectorInfo, &DetectorSettings, Score)> {
         let diff = observation.diff?;
+        if fingerprint_shift::is_shift(&diff) {
+            return None;
+        }
         let scored = score(observation, &self.weights);
+        if is_other_client(&diff) {
+            let floor = match observation.subject.outcome() {
+                Outcome::Accepted => Severity::High,
+                Outcome::Unknown => Severity::Medium,
+                Outcome::Rejected => Severity::Low,
+            };
+            return Some((&NEW_CLIENT, &self.new_client, scored.at_least(floor)));
+        }
         match (diff.address, diff.user_agent) {
-            (Comparison::Different(_), Comparison::Different(_)) => {
-                let floor = match observation.subject.outcome() {
-                    Outcome::Accepted => Severity::High,
-                    Outcome::Unknown => Severity::Medium,
-                    Outcome::Rejected => Severity::Low,
-                };
-                Some((&NEW_CLIENT, &self.new_client, scored.at_least(floor)))
-            }
             (Comparison::Different(_), _) => Some((&NEW_IP, &self.new_ip, scored.at_least(Severity::Low))),
             (_, Comparison::Different(_)) => {
                 Some((&NEW_USER_AGENT, &self.new_user_agent, scored.at_least(Severity::Low)))
@@ -77,6 +83,13 @@ impl NewClient {
             _ => None,
         }
     }
+}
+
+/// Whether another address comes with other software, or near it with another machine.
+fn is_other_client(diff: &IdentityDiff) -> bool {
+    let near = diff.address == Comparison::Different(AddressChange::SameNetwork);
+    let other = diff.user_agent.is_different() || diff.tls.is_different() || (near && diff.tcp_stack.is_different());
+    diff.address.is_different() && other
 }
 
 impl Detector for NewClient {

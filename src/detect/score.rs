@@ -10,8 +10,11 @@ use crate::token::Outcome;
 const ONE_WAY_ADDRESS: u8 = 35;
 
 /// Most that an address alone can reach when two actors take turns: a person with two networks
-/// looks like that.
+/// looks like that. One of the facets that say little alone lifts it no more.
 const INTERLEAVED_ADDRESS: u8 = 64;
+
+/// Most that two programs can reach that may be an app and its web view on one device.
+const APP_AND_VIEW: u8 = 39;
 
 /// Most that a suspect can reach whose every request was rejected.
 const ONLY_REJECTED: u8 = 35;
@@ -77,10 +80,10 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
         }
         Comparison::Same | Comparison::SameBecause(_) | Comparison::Unknown => {}
     }
+    // At one address another user agent is often another program of the same person, and that has
+    // a TLS library of its own. Another TCP stack or MAC is another machine.
+    let share = if diff.address.is_different() || diff.is_other_machine() { 1 } else { 2 };
     if let Comparison::Different(agent) = diff.user_agent {
-        // At one address another user agent is often another program of the same person.
-        let other_device = diff.tcp_stack.is_different() || diff.mac.is_different();
-        let share = if diff.address.is_different() || other_device { 1 } else { 2 };
         for (differs, name) in [
             (agent.os, SignalName::UaOs),
             (agent.family, SignalName::UaFamily),
@@ -92,6 +95,18 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
             }
         }
     }
+    let tls_share = if diff.user_agent.is_different() { share } else { 1 };
+    for (facet, name, share) in [
+        (diff.tls, SignalName::Tls, tls_share),
+        (diff.header_order, SignalName::HeaderOrder, 1),
+        (diff.tcp_stack, SignalName::TcpStack, 1),
+        (diff.language, SignalName::Language, 1),
+        (diff.mac, SignalName::Mac, 1),
+    ] {
+        if facet.is_different() {
+            add(name, weights.of(name) / share);
+        }
+    }
     if observation.interleaved.is_some() {
         add(SignalName::Interleaved, weights.of(SignalName::Interleaved));
     }
@@ -99,7 +114,6 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
         add(SignalName::PriorLive, weights.of(SignalName::PriorLive));
     }
     for (holds, name) in [
-        (diff.mac.is_different(), SignalName::Mac),
         (observation.fan_in.is_some(), SignalName::FanIn),
         (observation.path_attack && diff.is_distinct(), SignalName::PathAttack),
     ] {
@@ -111,8 +125,15 @@ pub fn score(observation: &Observation, weights: &Weights) -> Score {
     // What only the network tells is a move, unless something else speaks against the suspect.
     let else_innocent = observation.fan_in.is_none() && !observation.path_attack;
     if diff.address.is_different() && !diff.differs_beside_address() && else_innocent {
-        let cap = if observation.interleaved.is_some() { INTERLEAVED_ADDRESS } else { ONE_WAY_ADDRESS };
+        let cap = match (observation.interleaved, diff.weak_differences()) {
+            (Some(_), 0 | 1) => INTERLEAVED_ADDRESS,
+            (None, 0) => ONE_WAY_ADDRESS,
+            _ => 100,
+        };
         points = points.min(cap);
+    }
+    if diff.is_app_and_view() && else_innocent {
+        points = points.min(APP_AND_VIEW);
     }
     if observation.session.adopted {
         points /= 2;

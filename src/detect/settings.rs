@@ -19,6 +19,14 @@ pub enum SignalName {
     Tool,
     /// The same browser in a lower version.
     UaDowngrade,
+    /// Another TLS fingerprint.
+    Tls,
+    /// Header fields in opposite order.
+    HeaderOrder,
+    /// Another TCP stack.
+    TcpStack,
+    /// Another first language.
+    Language,
     /// The two take turns.
     Interleaved,
     /// The owner was seen shortly before and again after.
@@ -33,13 +41,17 @@ pub enum SignalName {
 
 impl SignalName {
     /// All of them, in the order in which alerts list them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Network,
         Self::Address,
         Self::UaOs,
         Self::UaFamily,
         Self::Tool,
         Self::UaDowngrade,
+        Self::Tls,
+        Self::HeaderOrder,
+        Self::TcpStack,
+        Self::Language,
         Self::Interleaved,
         Self::PriorLive,
         Self::Mac,
@@ -57,6 +69,10 @@ impl SignalName {
             Self::UaFamily => "ua_family",
             Self::Tool => "tool",
             Self::UaDowngrade => "ua_downgrade",
+            Self::Tls => "tls",
+            Self::HeaderOrder => "header_order",
+            Self::TcpStack => "tcp_stack",
+            Self::Language => "language",
             Self::Interleaved => "interleaved",
             Self::PriorLive => "prior_live",
             Self::Mac => "mac",

@@ -2,6 +2,7 @@
 
 mod crowds;
 mod ends;
+mod facets;
 mod paths;
 
 use std::sync::Arc;
@@ -24,6 +25,10 @@ fn settings() -> Settings {
                 (SignalName::Interleaved, 40),
                 (SignalName::PriorLive, 10),
                 (SignalName::Mac, 35),
+                (SignalName::Tls, 30),
+                (SignalName::HeaderOrder, 15),
+                (SignalName::TcpStack, 15),
+                (SignalName::Language, 10),
                 (SignalName::FanIn, 40),
                 (SignalName::PathAttack, 20),
             ])

@@ -9,6 +9,7 @@ use crate::flow::CloseReason;
 use crate::identity::forwarded::Unresolved;
 use crate::metrics::Snapshot;
 use crate::metrics::snapshot::{InterfaceCounts, OutputCounts};
+use crate::proto::TlsVersion;
 use crate::session::once::Once;
 use crate::token::TokenClass;
 
@@ -29,7 +30,6 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("capture_unread_total", "http2", proto.http2_unread),
         ("capture_unread_total", "upgrade", proto.upgrades_unread),
         ("capture_unread_total", "unknown_protocol", proto.unknown_protocol),
-        ("tls_connections_total", "unknown", proto.tls_opaque),
         ("flows_active", "", flows.flows_active),
         ("flows_created_total", "", flows.flows_created),
         ("flows_evicted_total", "timeout", flows.closed(CloseReason::Timeout)),
@@ -54,6 +54,8 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("panics_total", "flow", flows.quarantined),
         ("panics_total", "session", pipeline.stage().counters().panics),
     ]);
+    let versions = TlsVersion::LABELS.into_iter().zip(proto.tls_versions);
+    values.extend(versions.map(|(version, n)| ("tls_connections_total", version, n)));
     values.extend(TokenClass::ALL.iter().zip(tokens.sightings).map(|(c, n)| ("token_sightings_total", c.as_str(), n)));
     values.extend(Once::KINDS.iter().zip(sessions.repeats).map(|(kind, n)| ("duplicates_total", *kind, n)));
     let unresolved = Unresolved::REASONS.iter().zip(tokens.unresolved);
@@ -105,7 +107,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
 fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
-    let [cookie_pairs, parameters, pipelined, agents, fingerprints] = tokens.limits();
+    let [cookie_pairs, parameters, pipelined, agents, fingerprints, header_orders] = tokens.limits();
     let fragments = *pipeline.defragmenter().counters();
     let sessions = pipeline.stage().sessions();
     vec![
@@ -128,6 +130,8 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         pipelined,
         agents,
         fingerprints,
+        header_orders,
+        ("tls_handshake", proto.tls_handshake_limit_hits),
         ("bindings", sessions.binding_limit_hits),
         ("pending_replies", sessions.pending_limit_hits),
         ("aliases", sessions.alias_limit_hits),

@@ -6,7 +6,7 @@ use crate::alert::Alert;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::NeighbourClaim;
 use crate::session::Sighting;
-use crate::token::{Seen, Transaction};
+use crate::token::{Seen, TlsHandshake, Transaction};
 
 /// Who is told.
 pub trait Audience {
@@ -15,6 +15,9 @@ pub trait Audience {
 
     /// A finished HTTP transaction.
     fn transaction(&mut self, transaction: &Transaction);
+
+    /// The hellos of a TLS connection.
+    fn handshake(&mut self, handshake: &TlsHandshake);
 }
 
 /// The session stage and the alerts that it has not told yet.
@@ -58,6 +61,7 @@ impl Judge {
             Seen::Outcome(outcome) => self.stage.apply(Sighting::Outcome(outcome), now, &mut self.alerts),
             Seen::Path(path) => self.stage.apply(Sighting::Path(path), now, &mut self.alerts),
             Seen::Transaction(transaction) => audience.transaction(&transaction),
+            Seen::Tls(handshake) => audience.handshake(&handshake),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::capture::{LiveCapture, LiveError, Polled};
 use crate::metrics::Metrics;
 use crate::metrics::snapshot::InterfaceCounts;
 use crate::packet::Frame;
-use crate::token::Transaction;
+use crate::token::{TlsHandshake, Transaction};
 
 /// Frames taken from one interface before the next gets its turn.
 const BATCH: usize = 128;
@@ -118,6 +118,10 @@ impl Audience for Timed<'_, '_> {
 
     fn transaction(&mut self, transaction: &Transaction) {
         self.tellers.transaction(transaction);
+    }
+
+    fn handshake(&mut self, handshake: &TlsHandshake) {
+        self.tellers.handshake(handshake);
     }
 }
 

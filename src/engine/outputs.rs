@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::config::{Format, Output, Target};
 use crate::alert::text::Color;
-use crate::alert::{Alert, Sensor, Summary, ecs, event, summary, text};
+use crate::alert::{Alert, Sensor, Summary, ecs, event, summary, text, tls_event};
 use crate::base::ids::Digest16;
 use crate::detect::Severity;
 use crate::sink::{JsonLines, Sink, SinkCounters, SinkError, Start};
-use crate::token::Transaction;
+use crate::token::{TlsHandshake, Transaction};
 
 /// All open outputs.
 pub struct Outputs {
@@ -107,6 +107,11 @@ impl Outputs {
     /// Writes a transaction to the metadata log.
     pub fn transaction(&mut self, transaction: &Transaction, sensor: &Sensor) {
         self.event_line(|| event::line(transaction, sensor));
+    }
+
+    /// Writes a TLS handshake to the metadata log.
+    pub fn handshake(&mut self, handshake: &TlsHandshake, sensor: &Sensor) {
+        self.event_line(|| tls_event::line(handshake, sensor));
     }
 
     /// Writes the summary to the metadata log.

@@ -236,13 +236,14 @@ mod tests {
     use crate::engine::config::Config;
     use crate::packet::LinkType;
     use crate::packet::craft::{TcpFrame, endpoint};
-    use crate::token::{TapRules, Transaction};
+    use crate::token::{TapRules, TlsHandshake, Transaction};
 
     struct Nobody;
 
     impl Audience for Nobody {
         fn alert(&mut self, _: &Alert) {}
         fn transaction(&mut self, _: &Transaction) {}
+        fn handshake(&mut self, _: &TlsHandshake) {}
     }
 
     fn pipeline() -> Pipeline {

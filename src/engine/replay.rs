@@ -7,7 +7,7 @@ use super::progress::ProgressLine;
 use super::signals::Signals;
 use crate::alert::{Alert, Sensor};
 use crate::capture::{CaptureError, PacketSource, Progress};
-use crate::token::Transaction;
+use crate::token::{TlsHandshake, Transaction};
 
 /// Frames between two looks at signals and progress.
 const LOOK_EVERY: u64 = 1024;
@@ -36,6 +36,10 @@ impl Audience for Tellers<'_> {
 
     fn transaction(&mut self, transaction: &Transaction) {
         self.outputs.transaction(transaction, self.sensor);
+    }
+
+    fn handshake(&mut self, handshake: &TlsHandshake) {
+        self.outputs.handshake(handshake, self.sensor);
     }
 }
 

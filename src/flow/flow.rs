@@ -199,6 +199,9 @@ impl<C: StreamConsumer> Flow<C> {
     pub(super) fn on_timeout(&mut self, waiting: Waiting, desk: &mut Desk<'_, C::Shared>) -> bool {
         match waiting {
             Waiting::Over => {}
+            // The silence was over before anybody believed how long it had been: a first segment after
+            // it, such as the SYN of a connection on the same ports, came at a time not yet believed.
+            Waiting::Short | Waiting::Established | Waiting::Held if self.was_heard_lately(desk) => {}
             Waiting::Established | Waiting::Held if self.waits_on() => self.waited += 1,
             Waiting::Short | Waiting::Established | Waiting::Held => self.finish(self.reason_of_silence(), desk),
             Waiting::Overdue => self.on_each_stream(desk, |stream, out| {
@@ -213,6 +216,11 @@ impl<C: StreamConsumer> Flow<C> {
     /// In the middle of a message a slow sender is waited for longer.
     fn waits_on(&self) -> bool {
         self.waited < EXTRA_WAITS && self.consumer.as_ref().is_some_and(StreamConsumer::is_mid_message)
+    }
+
+    fn was_heard_lately(&self, desk: &Desk<'_, C::Shared>) -> bool {
+        let last = self.profile.last().ts;
+        last <= desk.now && desk.now.since(last) < desk.config.closing_timeout
     }
 
     /// Holds nothing any more: holes are gaps, doubtful bytes are dropped.

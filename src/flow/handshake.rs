@@ -7,7 +7,7 @@
 
 use super::doubt;
 use super::stream::{Origin, Stream, Terms};
-use crate::packet::{Checksum, Segment, SeqNumber};
+use crate::packet::{Checksum, Segment, SeqNumber, SynTraits};
 
 /// A SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Offer {
     pub(super) terms: Terms,
     /// It came with an ACK: the other side opened.
     pub(super) answers: bool,
+    /// The sender's TCP stack, where the SYN itself was seen.
+    pub(super) traits: Option<SynTraits>,
 }
 
 impl Offer {
@@ -30,6 +32,7 @@ impl Offer {
                 signed: segment.options.has_md5(),
             },
             answers: segment.flags.ack(),
+            traits: SynTraits::of(segment),
         }
     }
 
@@ -73,7 +76,7 @@ pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream)
         } else {
             // Neither the SYN we hold nor its rival: perhaps one that was not captured.
             let terms = Terms { window_scale: None, timestamps: false, signed: false };
-            peer.set_rival(Some(Offer { isn: segment.ack.plus(u32::MAX), terms, answers: false }));
+            peer.set_rival(Some(Offer { isn: segment.ack.plus(u32::MAX), terms, answers: false, traits: None }));
         }
     }
     let offer = Offer::of(segment);

@@ -166,6 +166,11 @@ impl Profile {
         self.marks &= !MIDSTREAM;
     }
 
+    /// The initiator's SYN came before the segment that the flow begins with.
+    pub(super) fn note_syn(&mut self, traits: Option<SynTraits>) {
+        self.syn = self.syn.or(traits);
+    }
+
     fn is(&self, mark: u8) -> bool {
         self.marks & mark != 0
     }

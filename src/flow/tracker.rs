@@ -113,8 +113,10 @@ impl<C: StreamConsumer> FlowTable<C> {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
                 flow.finish(CloseReason::Reused, desk);
                 let mut profile = Profile::new(segment, at, opener == dir);
-                if began.is_some() {
+                if let Some((whose, offer)) = began {
                     profile.note_handshake();
+                    // The SYN that began it was taken for one of the old connection at first.
+                    profile.note_syn(offer.traits.filter(|_| whose == opener));
                 }
                 reopened = Some((flow.profile.source(), profile.source()));
                 let consumer = C::open(&profile.info(), desk.shared);

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::Likeness;
+
 /// Fields of a request that count; later ones do not.
-const FIELDS: usize = 24;
+const FIELD_LIMIT: usize = 24;
 
 /// Fields that proxies add or move: they say nothing of the client.
 const OF_HOPS: [&str; 9] = [
@@ -19,19 +21,25 @@ const OF_HOPS: [&str; 9] = [
     "content-length",
 ];
 
-/// The names of a request's fields in wire order, each as a small hash.
+/// The names of a request's fields in wire order, each once and as a small hash.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct HeaderOrder {
     /// HTTP/1.0 and 1.1 are told apart from HTTP/2: each has an order of its own.
     http2: bool,
-    names: SmallVec<[u16; 12]>,
+    names: SmallVec<[u16; FIELD_LIMIT]>,
 }
 
 impl HeaderOrder {
     /// The order of these names, of a request of HTTP/2 or of an earlier version.
     pub fn read<'a>(names: impl Iterator<Item = &'a [u8]>, http2: bool) -> Self {
         let counts = |name: &&[u8]| !OF_HOPS.iter().any(|hop| name.eq_ignore_ascii_case(hop.as_bytes()));
-        Self { http2, names: names.filter(counts).take(FIELDS).map(small_hash).collect() }
+        let mut order = Self { http2, names: SmallVec::new() };
+        for name in names.filter(counts).take(FIELD_LIMIT).map(small_hash) {
+            if !order.names.contains(&name) {
+                order.names.push(name);
+            }
+        }
+        order
     }
 
     /// Whether two names that both requests have stand in opposite order; `None` where the two cannot
@@ -41,9 +49,22 @@ impl HeaderOrder {
         if self.http2 != other.http2 {
             return None;
         }
+        if self == other {
+            return Some(false);
+        }
         // Places in `other` of the names that both have must rise.
         let places = self.names.iter().filter_map(|name| other.names.iter().position(|n| n == name));
         Some(!places.is_sorted())
+    }
+
+    /// [`Self::is_opposed`] as the comparison of a facet.
+    #[must_use]
+    pub fn likeness(&self, other: &Self) -> Likeness {
+        match self.is_opposed(other) {
+            Some(true) => Likeness::Different,
+            Some(false) => Likeness::Same,
+            None => Likeness::Unknown,
+        }
     }
 }
 
@@ -70,6 +91,12 @@ mod tests {
         assert_eq!(firefox.is_opposed(&order("host accept user-agent")), Some(true));
         assert_eq!(firefox.is_opposed(&order("Via Host Cookie User-Agent")), Some(false));
         assert_eq!(firefox.is_opposed(&order("x-other")), Some(false));
+        let repeated = order("host accept x-a accept");
+        assert_eq!(
+            repeated.is_opposed(&order("accept x-a")),
+            Some(false),
+            "a repeated field stands where it first stood"
+        );
         let h2 = HeaderOrder::read([&b"accept"[..], b"user-agent"].into_iter(), true);
         assert_eq!(firefox.is_opposed(&h2), None);
     }

@@ -1,5 +1,7 @@
 //! Which language does a client ask for first?
 
+use std::fmt::{self, Write};
+
 use serde::{Deserialize, Serialize};
 
 /// The primary subtag of the first language in an Accept-Language field (RFC 9110 §12.5.4), in lower
@@ -24,6 +26,12 @@ impl Language {
     }
 }
 
+impl fmt::Display for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take_while(|letter| **letter != 0).try_for_each(|letter| f.write_char(char::from(*letter)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +42,7 @@ mod tests {
         assert_eq!(read("en-GB,en;q=0.8"), read("EN"));
         assert_eq!(read(" de;q=0.5"), read("de-AT"));
         assert_ne!(read("de"), read("en"));
+        assert_eq!(read("PT-br").unwrap().to_string(), "pt");
         for none in ["", "*", "e", "en_US", "x1", "abcdefghi"] {
             assert_eq!(read(none), None, "{none}");
         }

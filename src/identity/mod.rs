@@ -2,8 +2,10 @@
 
 pub mod forwarded;
 pub mod header_order;
+pub mod ja4;
 pub mod ja4_text;
 pub mod language;
+pub mod tcp_stack;
 pub mod topology;
 pub mod user_agent;
 
@@ -180,6 +182,9 @@ pub struct AgentChange {
     /// The same family and system in a higher version that does not count as an upgrade: told
     /// apart from `family` because it scores as the weaker claim.
     pub version: bool,
+    /// One of the two is an app, the other an app or browser that names no other system: perhaps an
+    /// app and its web view.
+    pub app: bool,
 }
 
 /// Why another user agent is still the same client.
@@ -228,19 +233,91 @@ impl IdentityDiff {
         }
     }
 
-    /// Whether the two are distinct actors: any facet is different. Header order and language say
-    /// nothing alone.
+    /// Whether the two are distinct actors: any facet is different but header order and language, which
+    /// one program changes from request to request.
     #[must_use]
     pub const fn is_distinct(&self) -> bool {
-        self.address.is_different() || self.differs_beside_address()
+        self.address.is_different() || self.is_other_at_one_address()
     }
 
-    /// Whether they are distinct by more than their addresses.
+    /// Whether they would be distinct at one address.
+    const fn is_other_at_one_address(&self) -> bool {
+        self.user_agent.is_different() || self.tls.is_different() || self.is_other_machine()
+    }
+
+    /// Whether they are distinct by more than their addresses, in what a move to another network leaves as
+    /// it is. The TCP stack counts only within one network: a VPN or proxy brings a stack of its own
+    /// together with its address.
     #[must_use]
     pub const fn differs_beside_address(&self) -> bool {
-        self.user_agent.is_different()
-            || self.tls.is_different()
-            || self.tcp_stack.is_different()
-            || self.mac.is_different()
+        let moved =
+            matches!(self.address, Comparison::Different(AddressChange::OtherNetwork | AddressChange::OtherFamily));
+        if moved {
+            self.user_agent.is_different() || self.tls.is_different() || self.mac.is_different()
+        } else {
+            self.is_other_at_one_address()
+        }
+    }
+
+    /// Whether it may be an app and its web view on one device: two programs with two libraries for HTTP and
+    /// TLS, at one address and of one TCP stack.
+    #[must_use]
+    pub const fn is_app_and_view(&self) -> bool {
+        let one_device = !self.address.is_different() && !self.is_other_machine();
+        one_device && matches!(self.user_agent, Comparison::Different(AgentChange { app: true, .. }))
+    }
+
+    /// Whether another machine shows, not only another program.
+    #[must_use]
+    pub const fn is_other_machine(&self) -> bool {
+        self.tcp_stack.is_different() || self.mac.is_different()
+    }
+
+    /// How many of the facets differ that say little alone: header order, language, and the TCP stack
+    /// behind another network.
+    #[must_use]
+    pub fn weak_differences(&self) -> usize {
+        let stack = self.tcp_stack.is_different() && !self.differs_beside_address();
+        [self.header_order.is_different(), self.language.is_different(), stack].into_iter().filter(|d| *d).count()
+    }
+
+    /// How many facets are known to be equal.
+    #[must_use]
+    pub fn equal_facets(&self) -> usize {
+        let likenesses = [self.tls, self.tcp_stack, self.header_order, self.language, self.mac];
+        let equal = likenesses.into_iter().filter(|facet| *facet == Likeness::Same).count();
+        equal
+            + usize::from(matches!(self.address, Comparison::Same))
+            + usize::from(matches!(self.user_agent, Comparison::Same))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_facets_make_nobody_distinct() {
+        let same = IdentityDiff::of(Comparison::Same, Comparison::Same);
+        let weak = IdentityDiff { header_order: Likeness::Different, language: Likeness::Different, ..same };
+        assert!(!weak.is_distinct() && weak.weak_differences() == 2);
+        for strong in [
+            IdentityDiff { tls: Likeness::Different, ..same },
+            IdentityDiff { tcp_stack: Likeness::Different, ..same },
+            IdentityDiff { mac: Likeness::Different, ..same },
+        ] {
+            assert!(strong.is_distinct() && strong.differs_beside_address() && strong.weak_differences() == 0);
+        }
+    }
+
+    #[test]
+    fn another_network_may_bring_another_stack() {
+        let moved = IdentityDiff {
+            tcp_stack: Likeness::Different,
+            ..IdentityDiff::of(Comparison::Different(AddressChange::OtherNetwork), Comparison::Same)
+        };
+        assert!(moved.is_distinct() && !moved.differs_beside_address() && moved.weak_differences() == 1);
+        let near = IdentityDiff { address: Comparison::Different(AddressChange::SameNetwork), ..moved };
+        assert!(near.differs_beside_address());
     }
 }

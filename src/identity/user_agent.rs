@@ -254,7 +254,8 @@ impl UserAgent {
         let family = prior.family != now.family || prior.kind != now.kind;
         if os || family {
             let tool = prior.kind == Kind::Browser && now.kind == Kind::Tool;
-            return Comparison::Different(AgentChange { os, family, tool, ..AgentChange::default() });
+            let app = !os && is_app_beside(prior.kind, now.kind);
+            return Comparison::Different(AgentChange { os, family, tool, app, ..AgentChange::default() });
         }
         // A version that is not said is not known, and unknown is never different.
         if prior.major == now.major || prior.major == 0 || now.major == 0 {
@@ -268,6 +269,12 @@ impl UserAgent {
         }
         Comparison::Different(AgentChange { version: true, ..AgentChange::default() })
     }
+}
+
+/// Whether two kinds of programs may be an app and what it shows pages with.
+fn is_app_beside(one: Kind, other: Kind) -> bool {
+    let shows_pages = |kind| matches!(kind, Kind::App | Kind::Browser | Kind::Other);
+    matches!(one, Kind::App) && shows_pages(other) || matches!(other, Kind::App) && shows_pages(one)
 }
 
 #[cfg(test)]
@@ -420,9 +427,8 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let different = |os, family, tool| {
-            Comparison::Different(AgentChange { os, family, tool, downgrade: false, version: false })
-        };
+        let different =
+            |os, family, tool| Comparison::Different(AgentChange { os, family, tool, ..AgentChange::default() });
         assert_eq!(change(FIREFOX, CHROME, true, true), different(true, true, false));
         assert_eq!(change(FIREFOX, "curl/8.9", true, true), different(false, true, true));
         assert_eq!(change(FIREFOX, "", true, true), different(false, true, false));

@@ -4,6 +4,7 @@ use crate::base::time::Timestamp;
 use crate::detect::Severity;
 use crate::identity::forwarded::Unresolved;
 use crate::packet::DecodeError;
+use crate::proto::TlsVersion;
 
 /// A family of series: its name without prefix, and the values of its one label.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +63,7 @@ pub const COUNTERS: &[Family] = &[
         "forwarded_ignored_total",
         "Requests with forwarded headers or a PROXY preamble whose sender is no trusted proxy.",
     ),
-    by("version", &["unknown"], "tls_connections_total", "TLS connections, by version."),
+    by("version", &TlsVersion::LABELS, "tls_connections_total", "TLS connections, by the version that they agreed on."),
     by("reason", &["no_key"], "tls_undecrypted_connections_total", "TLS connections whose content stayed unread."),
     by("protocol", &["http1"], "http_requests_total", "HTTP requests read."),
     by("protocol", &["http1"], "http_parse_errors_total", "HTTP heads that could not be read."),
@@ -115,6 +116,8 @@ const LIMITS: &[&str] = &[
     "pipelined",
     "interned_user_agents",
     "interned_fingerprints",
+    "header_orders",
+    "tls_handshake",
     "bindings",
     "pending_replies",
     "aliases",

@@ -1,5 +1,7 @@
 //! What does a SYN say of the system that sent it? The traits of a TCP stack.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Segment;
@@ -27,6 +29,21 @@ impl SynTraits {
             *place = kind;
         }
         Some(Self { options, window_scale: segment.options.window_scale(), initial_ttl: initial_ttl(segment.ttl) })
+    }
+}
+
+impl fmt::Display for SynTraits {
+    /// For people: `TTL 64, options 2-4-8-3, window scale 7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TTL {}, ", self.initial_ttl)?;
+        let kinds = self.options.iter().take_while(|kind| **kind != 0);
+        for (n, kind) in kinds.enumerate() {
+            write!(f, "{}{kind}", if n == 0 { "options " } else { "-" })?;
+        }
+        if self.options.first() == Some(&0) {
+            f.write_str("no options")?;
+        }
+        self.window_scale.map_or(Ok(()), |scale| write!(f, ", window scale {scale}"))
     }
 }
 
@@ -59,6 +76,7 @@ mod tests {
         syn.options = vec![2, 4, 5, 180, 4, 2, 1, 3, 3, 7];
         let linux = SynTraits { options: [2, 4, 3, 0, 0, 0], window_scale: Some(7), initial_ttl: 64 };
         assert_eq!(traits(&syn), Some(linux));
+        assert_eq!(linux.to_string(), "TTL 64, options 2-4-3, window scale 7");
         syn.options = vec![2, 4, 5, 100, 4, 2, 1, 3, 3, 7];
         assert_eq!(traits(&syn), Some(linux), "a tunnel lowers the segment size");
         assert_eq!(traits(&syn.clone().ttl(120)), Some(SynTraits { initial_ttl: 128, ..linux }));

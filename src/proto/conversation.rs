@@ -8,6 +8,7 @@ use rivals::Rivals;
 use super::http1::{Http1, Reading};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
+use super::tls::Tls;
 use super::{Message, MessageSink, ProtoCounters};
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo, Interest, StreamConsumer, StreamEvent};
@@ -45,6 +46,8 @@ enum Parser {
     /// Nothing is recognised yet.
     None,
     Http1(Box<Http1>),
+    /// Reads no further than the hellos.
+    Tls(Box<Tls>),
     /// Nothing more is read of this flow.
     Stopped,
 }
@@ -156,6 +159,7 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
     fn held_bytes(&self) -> usize {
         let parser = match &self.parser {
             Parser::Http1(http1) => http1.held_bytes(),
+            Parser::Tls(tls) => tls.held_bytes(),
             Parser::None | Parser::Stopped => 0,
         };
         let probes = self.probes.iter().map(|p| match p {
@@ -219,7 +223,7 @@ impl<S: MessageSink> Conversation<S> {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
                 (_, Parser::Stopped) => Step::Done(Interest::StopFlow),
                 (Probe::Foreign, _) => Step::Done(Interest::StopDirection),
-                (Probe::Read, Parser::Http1(_)) => self.read(flow, rest, shared),
+                (Probe::Read, Parser::Http1(_) | Parser::Tls(_)) => self.read(flow, rest, shared),
                 (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(flow, rest, shared),
             };
             match step {
@@ -243,7 +247,11 @@ impl<S: MessageSink> Conversation<S> {
             (Probe::Read, Parser::Http1(http1)) => {
                 http1.on_gap(dir, to, at, &mut Voice { state: &mut self.state, sink: shared, flow })
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_)) => Interest::StopDirection,
+            (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
+                let interest = tls.on_gap(dir);
+                self.unless_stopped(interest, flow, at, shared)
+            }
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Tls(_)) => Interest::StopDirection,
             (probe @ Probe::Undecided { .. }, Parser::Http1(http1)) if http1.is_established() => {
                 *probe = Probe::Read;
                 http1.begin(dir, true);
@@ -310,26 +318,16 @@ impl<S: MessageSink> Conversation<S> {
             Err(socks::Step::Pass(n, next)) => self.negotiate(piece, earlier, n, next),
             Ok(Verdict::Tls) if !parsing => {
                 shared.counters().tls_opaque += 1;
-                shared.on_message(&mut self.state, flow, Message::TlsOpaque);
                 self.recognised = true;
-                Step::Done(self.stop(flow, piece.at, shared))
+                self.parser = Parser::Tls(Box::new(Tls::new()));
+                self.hand_over(flow, &piece, earlier, late, shared)
             }
             Ok(Verdict::Http2) if !parsing => {
                 shared.counters().http2_unread += 1;
                 self.recognised = true;
                 Step::Done(self.stop(flow, piece.at, shared))
             }
-            Ok(verdict) if verdict == Verdict::Http1 || parsing => {
-                let before = held.take();
-                *self.probe(piece.dir) = Probe::Read;
-                self.hand_over(piece.dir, late);
-                if let Some(mut before) = before.filter(|_| earlier > 0) {
-                    before.bytes.truncate(earlier);
-                    let offset = piece.offset.saturating_sub(earlier as u64);
-                    self.read(flow, Piece { offset, bytes: &before.bytes, at: before.first, ..piece }, shared);
-                }
-                Step::Again(0)
-            }
+            Ok(verdict) if verdict == Verdict::Http1 || parsing => self.hand_over(flow, &piece, earlier, late, shared),
             // Nothing of ours: it never will be, or perhaps from the next segment on.
             Ok(_) | Err(socks::Step::Refused) => {
                 *self.probe(piece.dir) = if late { Probe::new(true) } else { Probe::Foreign };
@@ -374,20 +372,37 @@ impl<S: MessageSink> Conversation<S> {
         fits
     }
 
-    /// Makes sure that there is a parser of HTTP/1, and that it knows how the direction was joined.
-    fn hand_over(&mut self, dir: Direction, late: bool) {
-        if !matches!(self.parser, Parser::Http1(_)) {
+    /// Gives a direction to the parser, of HTTP/1 where there is none, and tells it how the direction
+    /// was joined. The first `earlier` bytes held of it are read before this piece.
+    fn hand_over(&mut self, flow: &FlowInfo, piece: &Piece<'_>, earlier: usize, late: bool, shared: &mut S) -> Step {
+        let probe = std::mem::replace(self.probe(piece.dir), Probe::Read);
+        if matches!(self.parser, Parser::None) {
             self.parser = Parser::Http1(Box::new(Http1::from_ordinal(self.next_ordinal)));
         }
         if let Parser::Http1(http1) = &mut self.parser {
-            http1.begin(dir, late);
+            http1.begin(piece.dir, late);
         }
+        if let Probe::Undecided { held: Some(mut before), .. } = probe
+            && earlier > 0
+        {
+            before.bytes.truncate(earlier);
+            let offset = piece.offset.saturating_sub(earlier as u64);
+            self.read(flow, Piece { offset, bytes: &before.bytes, at: before.first, ..*piece }, shared);
+        }
+        Step::Again(0)
     }
 
     /// Feeds the parser.
     fn read(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Step {
-        let Parser::Http1(http1) = &mut self.parser else { return Step::Done(self.otherwise()) };
         let mut voice = Voice { state: &mut self.state, sink: shared, flow };
+        let http1 = match &mut self.parser {
+            Parser::Http1(http1) => http1,
+            Parser::Tls(tls) => {
+                let interest = tls.on_data(piece.dir, piece.bytes, piece.at, &mut voice);
+                return Step::Done(self.unless_stopped(interest, flow, piece.at, shared));
+            }
+            Parser::None | Parser::Stopped => return Step::Done(self.otherwise()),
+        };
         match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
             Reading::Read(interest) => Step::Done(interest),
             Reading::NotHttp => {
@@ -411,9 +426,20 @@ impl<S: MessageSink> Conversation<S> {
         }
     }
 
+    /// What a parser asks for, except that nothing more is read when it asks for nothing more.
+    fn unless_stopped(&mut self, interest: Interest, flow: &FlowInfo, at: Stamp, shared: &mut S) -> Interest {
+        if interest == Interest::StopFlow { self.stop(flow, at, shared) } else { interest }
+    }
+
     /// Nothing more will be read.
     fn stop(&mut self, flow: &FlowInfo, at: Stamp, shared: &mut S) -> Interest {
         let recognised = self.is_recognised();
+        if let Parser::Tls(tls) = &self.parser {
+            if let Some(count) = shared.counters().tls_versions.get_mut(tls.label_index()) {
+                *count += 1;
+            }
+            shared.on_message(&mut self.state, flow, Message::TlsOpaque);
+        }
         if !matches!(self.parser, Parser::Stopped) {
             shared.counters().unknown_protocol += u64::from(!recognised && self.unread > 0);
             self.parser = Parser::Stopped;
@@ -427,7 +453,11 @@ impl<S: MessageSink> Conversation<S> {
 
     /// Whether the parser has read a message.
     fn is_parsing(&self) -> bool {
-        matches!(&self.parser, Parser::Http1(http1) if http1.is_established())
+        match &self.parser {
+            Parser::Http1(http1) => http1.is_established(),
+            Parser::Tls(_) => true,
+            Parser::None | Parser::Stopped => false,
+        }
     }
 
     fn is_recognised(&self) -> bool {
@@ -438,7 +468,7 @@ impl<S: MessageSink> Conversation<S> {
     const fn otherwise(&self) -> Interest {
         match self.parser {
             Parser::Stopped => Interest::StopFlow,
-            Parser::None | Parser::Http1(_) => Interest::Continue,
+            Parser::None | Parser::Http1(_) | Parser::Tls(_) => Interest::Continue,
         }
     }
 

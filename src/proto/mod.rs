@@ -7,6 +7,7 @@ mod proxy;
 mod socks;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tls;
 #[cfg(test)]
 mod tunnels;
 
@@ -17,6 +18,7 @@ use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Anomaly, Direction, FlowInfo};
 pub use conversation::Conversation;
+pub use tls::{ClientHello, ServerHello, TlsVersion};
 
 /// One header field as read, in wire order. The name is as on the wire without surrounding white
 /// space; the value is trimmed and, where it was folded over lines, joined by one space.
@@ -188,7 +190,31 @@ pub enum Message<'a> {
     },
     /// Odd TCP behaviour of the flow.
     Anomaly(Anomaly),
-    /// A TLS connection was recognised; nothing in it can be read without its keys.
+    /// A client begins a TLS connection.
+    ClientHello {
+        /// Direction it travels: from the client.
+        dir: Direction,
+        /// Frame of its first byte.
+        first: Stamp,
+        /// Frame that completed it.
+        complete: Stamp,
+        /// The hello.
+        hello: ClientHello<'a>,
+    },
+    /// A server answers a ClientHello; twice where it first asks for another
+    /// ([`ServerHello::is_retry_request`]).
+    ServerHello {
+        /// Direction it travels: from the server.
+        dir: Direction,
+        /// Frame that completed it.
+        complete: Stamp,
+        /// The hello.
+        hello: ServerHello<'a>,
+        /// Whether it takes up an earlier session; `None` where the client's hello was not read.
+        resumed: Option<bool>,
+    },
+    /// A TLS connection is under way, and nothing more in it can be read without its keys. Comes after its
+    /// hellos, where they were seen.
     TlsOpaque,
     /// The conversation is over: requests without a response will get none.
     End {
@@ -262,6 +288,11 @@ pub struct ProtoCounters {
     pub upgrades_unread: u64,
     /// Connections recognised as TLS and not read.
     pub tls_opaque: u64,
+    /// TLS connections by version, in the order of [`TlsVersion::LABELS`]
+    /// (`tls_connections_total{version}`).
+    pub tls_versions: [u64; TlsVersion::LABELS.len()],
+    /// Hellos longer than the bound (`limit_hits_total{limit="tls_handshake"}`).
+    pub tls_handshake_limit_hits: u64,
     /// Connections whose first bytes are no protocol of ours.
     pub unknown_protocol: u64,
 }
@@ -280,6 +311,8 @@ impl ProtoCounters {
             http2_unread,
             upgrades_unread,
             tls_opaque,
+            tls_versions,
+            tls_handshake_limit_hits,
             unknown_protocol,
         } = other;
         self.http1_requests += http1_requests;
@@ -292,6 +325,8 @@ impl ProtoCounters {
         self.http2_unread += http2_unread;
         self.upgrades_unread += upgrades_unread;
         self.tls_opaque += tls_opaque;
+        self.tls_versions.iter_mut().zip(tls_versions).for_each(|(mine, theirs)| *mine += theirs);
+        self.tls_handshake_limit_hits += tls_handshake_limit_hits;
         self.unknown_protocol += unknown_protocol;
     }
 }

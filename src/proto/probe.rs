@@ -23,7 +23,7 @@ pub(super) enum Verdict {
     Http1,
     /// The preface of an HTTP/2 client (RFC 9113 §3.4).
     Http2,
-    /// A TLS record (RFC 8446 §5.1).
+    /// A TLS record (RFC 8446 §5.1), or a hello in the form of SSL 2.0.
     Tls,
     /// None of ours.
     Foreign,
@@ -48,6 +48,7 @@ pub(super) fn classify(bytes: &[u8], late: bool) -> Verdict {
             (Step::Pass(n, next), server) => Verdict::Socks(n, next, server),
             (Step::Refused, _) => Verdict::Foreign,
         },
+        [0x80..=0xff, ..] => ssl2(bytes),
         [b'\r' | b'\n', ..] => match proxy::version2(bytes) {
             Preamble::NeedMore => Verdict::NeedMore,
             Preamble::Yes(n, client) => Verdict::Proxy(n, client),
@@ -80,6 +81,15 @@ fn tls(bytes: &[u8]) -> Verdict {
     }
 }
 
+/// A hello in the form of SSL 2.0, which some clients of old servers still send (RFC 5246 Appendix E.2).
+fn ssl2(bytes: &[u8]) -> Verdict {
+    match *bytes {
+        [_] | [_, _] | [_, _, 1] | [_, _, 1, 3] | [_, _, 1, 0] => Verdict::NeedMore,
+        [_, _, 1, 3, 0..=4, ..] | [_, _, 1, 0, 2, ..] => Verdict::Tls,
+        _ => Verdict::Foreign,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,7 +97,7 @@ mod tests {
     const CLIENT: Option<Endpoint> =
         Some(Endpoint { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 66)), port: 41000 });
 
-    const CASES: [(&[u8], bool, Verdict); 23] = [
+    const CASES: [(&[u8], bool, Verdict); 25] = [
         (b"GET / HTTP/1.1\r\n", false, Verdict::Http1),
         (b"HTTP/1.1 200 OK\r\n", false, Verdict::Http1),
         (b"PURGEX  /account  HTTP/1.1\r\n", false, Verdict::Http1),
@@ -109,6 +119,8 @@ mod tests {
         (b"\x17\x03\x03\x01\x00", false, Verdict::Foreign),
         (b"\x17\x03\x03\x01\x00", true, Verdict::Tls),
         (b"220 mail.example ESMTP\r\n", false, Verdict::Http1), // a word and a space: its line will tell
+        (b"\x80\x2e\x01\x03\x01", false, Verdict::Tls),
+        (b"\x80\x2e\x01\x00\x01", false, Verdict::Foreign),
         (b"\x00\x00", false, Verdict::Foreign),
         (b"{\"jsonrpc\"", false, Verdict::Foreign),
     ];

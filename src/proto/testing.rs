@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters};
+use super::{Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters, TlsVersion};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::flow::{AnomalyKind, CloseReason, Direction, FlowId, FlowInfo, Interest, StreamConsumer, StreamEvent};
@@ -16,6 +16,8 @@ pub(crate) enum Seen {
     Ambiguous { ordinal: Option<u32>, kind: Ambiguity },
     ProxyPreamble(Option<Endpoint>),
     Anomaly(AnomalyKind),
+    ClientHello { server_name: String, session_id: usize, frames: (u64, u64) },
+    ServerHello { version: TlsVersion, cipher: u16, retry: bool, resumed: Option<bool> },
     TlsOpaque,
     End,
 }
@@ -64,6 +66,17 @@ impl MessageSink for Recorder {
             Message::Ambiguous { ordinal, kind, .. } => Seen::Ambiguous { ordinal, kind },
             Message::ProxyPreamble { client, .. } => Seen::ProxyPreamble(client),
             Message::Anomaly(anomaly) => Seen::Anomaly(anomaly.kind),
+            Message::ClientHello { first, complete, hello, .. } => Seen::ClientHello {
+                server_name: latin1(hello.server_name().unwrap_or_default()),
+                session_id: hello.session_id.len(),
+                frames: (first.frame.number, complete.frame.number),
+            },
+            Message::ServerHello { hello, resumed, .. } => Seen::ServerHello {
+                version: hello.version(),
+                cipher: hello.cipher,
+                retry: hello.is_retry_request(),
+                resumed,
+            },
             Message::TlsOpaque => Seen::TlsOpaque,
             Message::End { .. } => Seen::End,
         });

@@ -6,7 +6,7 @@ use super::neighbours::Neighbours;
 use crate::base::net::same_network;
 use crate::identity::{
     AddressChange, AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison, IdentityDiff, Likeness,
-    UserAgent,
+    UserAgent, ja4, tcp_stack,
 };
 
 /// Compares `now` with the actor `prior`. `upgrade_left`: the session's one browser update has not
@@ -19,10 +19,28 @@ pub fn compare(
     upgrade_left: bool,
 ) -> IdentityDiff {
     let address = compare_address(prior, now, neighbours);
-    let explained = !address.is_different();
+    let user_agent = compare_agent(prior, now, !address.is_different(), upgrade_left);
+    let same_family = match (prior.address, now.address) {
+        (Some(a), Some(b)) => a.is_ipv4() == b.is_ipv4(),
+        _ => true,
+    };
+    let orders = (prior.header_order.as_ref(), now.header_order.as_ref());
     IdentityDiff {
+        address,
+        user_agent,
+        // An updated browser may bring a new hello.
+        tls: if user_agent.is_explained() {
+            Likeness::Unknown
+        } else {
+            ja4::compare(prior.tls.as_ref(), now.tls.as_ref())
+        },
+        tcp_stack: tcp_stack::compare(prior.tcp_stack, now.tcp_stack, same_family),
+        header_order: match orders {
+            (Some(a), Some(b)) => a.likeness(b),
+            _ => Likeness::Unknown,
+        },
+        language: Likeness::of(prior.language, now.language),
         mac: compare_mac(prior, now, neighbours),
-        ..IdentityDiff::of(address, compare_agent(prior, now, explained, upgrade_left))
     }
 }
 

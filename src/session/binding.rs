@@ -11,10 +11,14 @@ use super::{actor, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
 use crate::base::time::Timestamp;
 use crate::identity::user_agent::Kind;
-use crate::identity::{ClientIdentity, IdentityDiff};
+use crate::identity::{ClientIdentity, HeaderOrder, IdentityDiff, Likeness, tcp_stack};
 
 /// Explained addresses that a binding remembers.
 const OTHER_ADDRESSES: usize = 8;
+
+/// Header orders that a binding remembers beside its first: one browser has one for pages, one for
+/// scripts …
+const OTHER_ORDERS: usize = 4;
 
 /// One actor using one session. Nearly every binding is an owner's who never moves: what only
 /// suspects and movers have is boxed.
@@ -39,6 +43,9 @@ pub struct Binding {
     /// Other addresses that were explained as the same client, latest last.
     #[allow(clippy::box_collection, reason = "8 bytes for those who never move")]
     other_addresses: Option<Box<SmallVec<[IpAddr; 1]>>>,
+    /// Further header orders, each opposed to those before.
+    #[allow(clippy::box_collection, reason = "8 bytes for those who have one order")]
+    other_orders: Option<Box<SmallVec<[Arc<HeaderOrder>; 1]>>>,
 }
 
 /// What is known of a suspect beside its requests.
@@ -68,6 +75,7 @@ impl Binding {
             rejected: 0,
             suspicion: None,
             other_addresses: None,
+            other_orders: None,
         }
     }
 
@@ -108,15 +116,27 @@ impl Binding {
     #[must_use]
     pub fn compare(&self, now: &ClientIdentity, neighbours: &Neighbours, upgrade_left: bool) -> IdentityDiff {
         let elsewhere = self.other_addresses.as_ref().zip(now.address).is_some_and(|(known, a)| known.contains(&a));
-        if elsewhere {
+        let mut diff = if elsewhere {
             let known = ClientIdentity { address: now.address, ..self.client.clone() };
-            return actor::compare(&known, now, neighbours, upgrade_left);
+            actor::compare(&known, now, neighbours, upgrade_left)
+        } else {
+            actor::compare(&self.client, now, neighbours, upgrade_left)
+        };
+        if diff.header_order.is_different() && now.header_order.as_ref().is_some_and(|order| self.has_order(order)) {
+            diff.header_order = Likeness::Same;
         }
-        actor::compare(&self.client, now, neighbours, upgrade_left)
+        diff
+    }
+
+    /// Whether the actor was seen with a header order like this beside its first.
+    fn has_order(&self, order: &HeaderOrder) -> bool {
+        let others = self.other_orders.as_deref().map_or(&[][..], SmallVec::as_slice);
+        others.iter().any(|known| known.likeness(order) == Likeness::Same)
     }
 
     /// Follows the actor: an explained address, its latest user agent, and what was unknown before.
-    pub fn follow(&mut self, now: &ClientIdentity, neighbours: &Neighbours) {
+    /// `upgraded`: its program was just updated.
+    pub fn follow(&mut self, now: &ClientIdentity, neighbours: &Neighbours, upgraded: bool) {
         let (known, topology) = (self.client.address, neighbours.topology());
         let translated = |(outside, inside)| topology.translates(inside, outside);
         // The address inside a translation tells more than the one that all behind it share.
@@ -145,6 +165,31 @@ impl Binding {
         if let Some(agent) = now.user_agent.as_ref().filter(|agent| agent.kind != Kind::Helper) {
             self.client.user_agent = Some(Arc::clone(agent));
         }
+        self.follow_facets(now, upgraded);
+    }
+
+    /// Fills in the facets that were unknown. What is known stays as it was first seen, so that nobody
+    /// can lead it astray step by step; an update brings a new TLS hello.
+    fn follow_facets(&mut self, now: &ClientIdentity, upgraded: bool) {
+        let known = &mut self.client;
+        if known.tls.is_none() || (upgraded && now.tls.is_some()) {
+            known.tls.clone_from(&now.tls);
+        }
+        if !known.tcp_stack.is_some_and(|traits| tcp_stack::is_telling(&traits)) && now.tcp_stack.is_some() {
+            known.tcp_stack = now.tcp_stack;
+        }
+        known.language = known.language.or(now.language);
+        let Some(order) = &now.header_order else { return };
+        match &self.client.header_order {
+            None => self.client.header_order = Some(Arc::clone(order)),
+            Some(first) if first.likeness(order) == Likeness::Same || self.has_order(order) => {}
+            Some(_) => {
+                let others = self.other_orders.get_or_insert_default();
+                if others.len() < OTHER_ORDERS {
+                    others.push(Arc::clone(order));
+                }
+            }
+        }
     }
 
     /// Whether each of its requests was rejected.
@@ -160,13 +205,30 @@ impl Binding {
             let spilled = if known.spilled() { known.capacity() * size_of::<IpAddr>() } else { 0 };
             size_of_val(&**known) + spilled
         });
-        others + self.suspicion.as_ref().map_or(0, |_| size_of::<Suspicion>())
+        let orders = self.other_orders.as_ref().map_or(0, |known| {
+            let spilled = if known.spilled() { known.capacity() * size_of::<Arc<HeaderOrder>>() } else { 0 };
+            size_of_val(&**known) + spilled
+        });
+        others + orders + self.suspicion.as_ref().map_or(0, |_| size_of::<Suspicion>())
     }
 }
 
 fn actor_id(key: &DigestKey, session: TokenRef, client: &ClientIdentity) -> Digest16 {
     let (address, family, os, major) = traits(client);
-    key.digest(&[&session.0, &address, family.as_bytes(), os.as_bytes(), &major.to_be_bytes()])
+    let tls = client.tls.as_deref().unwrap_or_default();
+    let mac = client.mac.map(|mac| mac.0).unwrap_or_default();
+    let (options, ttl) = client.tcp_stack.map(|stack| (stack.options, stack.initial_ttl)).unwrap_or_default();
+    key.digest(&[
+        &session.0,
+        &address,
+        family.as_bytes(),
+        os.as_bytes(),
+        &major.to_be_bytes(),
+        tls.as_bytes(),
+        &options,
+        &[ttl],
+        &mac,
+    ])
 }
 
 /// What names an actor: its address (IPv4 mapped into IPv6; zero when unknown) and its program.

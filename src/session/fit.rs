@@ -8,13 +8,14 @@ use crate::identity::{AddressChange, ClientIdentity, Comparison, IdentityDiff};
 
 impl Session {
     /// The binding that `client` fits: exactly, or else with an innocent explanation.
-    /// Of several that an address fits which says little, the one that was seen last.
+    /// Of several that an address fits which says little, the one that was seen last; else the one that
+    /// it is most like: a request of which little is known fits many.
     pub(super) fn fit(&self, client: &ClientIdentity, neighbours: &Neighbours) -> Option<(usize, IdentityDiff)> {
         let vague = is_vague(client, neighbours);
         self.fitting(client, neighbours).min_by_key(|(index, diff)| {
             let explained = u8::from(diff.address.is_explained()) + u8::from(diff.user_agent.is_explained());
             let last_seen = self.binding(*index).filter(|_| vague).map(|b| b.last_seen);
-            (Reverse(last_seen), explained)
+            (Reverse(last_seen), explained, diff.weak_differences(), Reverse(diff.equal_facets()))
         })
     }
 
@@ -63,7 +64,14 @@ fn is_vague(client: &ClientIdentity, neighbours: &Neighbours) -> bool {
 
 /// Rank of a difference: fewer different facets first, then the nearer address.
 fn distance(diff: &IdentityDiff) -> (u8, u8) {
-    let facets = u8::from(diff.address.is_different()) + u8::from(diff.differs_beside_address());
+    let strong = [
+        diff.address.is_different(),
+        diff.user_agent.is_different(),
+        diff.tls.is_different(),
+        diff.tcp_stack.is_different(),
+        diff.mac.is_different(),
+    ];
+    let facets = strong.into_iter().map(u8::from).sum();
     let address = match diff.address {
         Comparison::Different(AddressChange::OtherNetwork | AddressChange::OtherFamily) => 2,
         Comparison::Different(AddressChange::SameNetwork) => 1,

@@ -178,7 +178,7 @@ impl BindingView {
 /// Two actors taking turns on one token: A→B→A→B.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Interleaving {
-    /// Only the address differs between the two.
+    /// Only the address differs between the two, and what comes with another network.
     pub address_only: bool,
 }
 

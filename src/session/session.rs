@@ -149,7 +149,7 @@ impl Session {
     pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
         let fit = self.fit(client, neighbours);
         if let Some(binding) = fit.and_then(|(index, _)| self.binding_mut(index)) {
-            binding.follow(client, neighbours);
+            binding.follow(client, neighbours, false);
         }
     }
 
@@ -255,6 +255,7 @@ impl Session {
             None => self.add_suspect(client, at, config, key),
         };
         let explained = fit.map(|(_, diff)| diff).filter(|d| d.address.is_explained() || d.user_agent.is_explained());
+        let upgraded = explained.is_some_and(|d| d.user_agent.is_explained());
         // What explains a suspect by its own earlier use does not explain it by the owner's.
         let prior = match index {
             0 => explained.map(|diff| (index, diff)),
@@ -276,11 +277,9 @@ impl Session {
                 suspicion.prior = prior_id;
                 suspicion.prior_was_live |= new_turn && was_live;
             }
-            binding.follow(client, neighbours);
+            binding.follow(client, neighbours, upgraded);
         }
-        if explained.is_some_and(|d| d.user_agent.is_explained()) {
-            self.upgraded = true;
-        }
+        self.upgraded |= upgraded;
         Presented { binding: index, prior, returned, evicted }
     }
 
@@ -338,10 +337,12 @@ impl Session {
         let (earlier, later) = (one.min(other), one.max(other));
         let (a, b) = (self.binding(earlier)?, self.binding(later)?);
         let diff = a.compare(&b.client, neighbours, false);
-        // An unlinked change of address family may be one dual-stack client: never by itself.
+        // An unlinked change of address family may be one dual-stack client: never by itself. An app and
+        // its web view take turns all the time.
         let family_only =
             diff.address == Comparison::Different(AddressChange::OtherFamily) && !diff.differs_beside_address();
-        if b.suspected().interleaved || a.only_rejected() || b.only_rejected() || family_only || !diff.is_distinct() {
+        let innocent = family_only || diff.is_app_and_view() || !diff.is_distinct();
+        if b.suspected().interleaved || a.only_rejected() || b.only_rejected() || innocent {
             return None;
         }
         self.binding_mut(later)?.suspicion.get_or_insert_default().interleaved = true;

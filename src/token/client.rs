@@ -14,7 +14,7 @@ use crate::proto::Header;
 /// TLS fingerprints kept; beyond it all are forgotten and read again.
 const FINGERPRINTS: usize = 4096;
 
-/// Fingerprints that proxies pass on, each kept once.
+/// Fingerprints of hellos and of what proxies pass on, each kept once.
 #[derive(Default)]
 pub(super) struct Fingerprints(HashMap<Box<str>, Arc<str>, FixedState>);
 
@@ -30,9 +30,13 @@ impl Fingerprints {
         limit_hits: &mut u64,
     ) -> Option<Arc<str>> {
         let value = values.next().filter(|first| values.all(|other| other == *first))?;
-        let stable = ja4_text::stable_part(value)?;
+        Some(self.share(ja4_text::stable_part(value)?, limit_hits))
+    }
+
+    /// The shared text of a fingerprint; `limit_hits` counts the times all were forgotten.
+    pub(super) fn share(&mut self, stable: String, limit_hits: &mut u64) -> Arc<str> {
         if let Some(known) = self.0.get(stable.as_str()) {
-            return Some(Arc::clone(known));
+            return Arc::clone(known);
         }
         if self.0.len() >= FINGERPRINTS {
             self.0.clear();
@@ -40,7 +44,7 @@ impl Fingerprints {
         }
         let shared: Arc<str> = stable.as_str().into();
         self.0.insert(stable.into(), Arc::clone(&shared));
-        Some(shared)
+        shared
     }
 }
 

@@ -9,6 +9,7 @@ pub mod counters;
 pub mod date;
 mod find;
 mod form;
+mod header_orders;
 mod json;
 pub mod login;
 pub mod mask;
@@ -19,6 +20,7 @@ pub mod service;
 pub mod sighting;
 pub mod strength;
 pub mod tap;
+pub mod tls;
 pub mod url;
 pub mod value;
 
@@ -28,3 +30,4 @@ pub use sighting::{
     TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 pub use tap::{Seen, TapRules, TokenTap};
+pub use tls::TlsHandshake;

@@ -16,11 +16,12 @@ use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowId, FlowInfo};
 use crate::identity::forwarded::Sender;
+use crate::identity::ja4::{Transport, ja4_stable};
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
-use crate::identity::{AddressSource, ClientIdentity, UserAgent};
+use crate::identity::{AddressSource, ClientIdentity, Language, UserAgent};
 use crate::proto::{
-    Ambiguity, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
+    Ambiguity, ClientHello, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
 use bodies::Awaited;
@@ -29,6 +30,7 @@ use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
 use super::find::{self, Finder, Found, PAIR_LIMIT};
+use super::header_orders::HeaderOrders;
 use super::login::{LoginRules, Page};
 use super::mask::{self, Known};
 use super::names::TokenNames;
@@ -39,6 +41,7 @@ use super::sighting::{
     TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 use super::strength;
+use super::tls::{FlowTls, TlsHandshake};
 use super::url::{self, Target};
 use super::{form, json};
 
@@ -72,6 +75,8 @@ pub enum Seen {
     Path(PathSighting),
     /// A request and its reply, for the metadata log.
     Transaction(Transaction),
+    /// The hellos of a TLS connection, for the metadata log.
+    Tls(Box<TlsHandshake>),
 }
 
 impl Seen {
@@ -83,6 +88,7 @@ impl Seen {
             Self::Outcome(outcome) => &outcome.request,
             Self::Path(path) => &path.request,
             Self::Transaction(transaction) => &transaction.request,
+            Self::Tls(handshake) => return handshake.view.id.flow,
         };
         request.id.flow
     }
@@ -96,6 +102,7 @@ pub struct TokenTap {
     agents: UserAgents,
     fingerprints: Fingerprints,
     recall: Recall,
+    header_orders: HeaderOrders,
     transactions: bool,
     /// Bytes wanted of the body of the message read last.
     wanted: usize,
@@ -111,6 +118,8 @@ pub struct FlowTokens {
     bodies: Vec<Awaited>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
     preamble: Option<(Direction, IpAddr)>,
+    /// What the hellos of a TLS connection said.
+    tls: Option<Box<FlowTls>>,
 }
 
 impl FlowTokens {
@@ -140,15 +149,28 @@ impl Waiting {
 
 impl TokenTap {
     /// `key` makes the token refs, `hash_key` (random in the daemon) finds interned user agents.
-    /// `transactions` asks for [`Seen::Transaction`]; without it they cost nothing.
+    /// `transactions` asks for [`Seen::Transaction`] and [`Seen::Tls`]; without it they cost nothing.
     #[must_use]
     pub fn new(rules: Arc<TapRules>, key: DigestKey, hash_key: [u8; 16], transactions: bool) -> Self {
         let agents = UserAgents::new(rules.agents.clone(), hash_key);
         let fingerprints = Fingerprints::new(u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default()));
         let (counters, proto) = Default::default();
-        let recall = Recall::new(hash_key);
+        let (recall, header_orders) = (Recall::new(hash_key), HeaderOrders::new(hash_key));
         let (wanted, seen) = Default::default();
-        Self { rules, key, hash_key, agents, fingerprints, recall, transactions, wanted, seen, counters, proto }
+        Self {
+            rules,
+            key,
+            hash_key,
+            agents,
+            fingerprints,
+            recall,
+            header_orders,
+            transactions,
+            wanted,
+            seen,
+            counters,
+            proto,
+        }
     }
 
     /// From now on works by other rules; what was read stays as it was.
@@ -243,6 +265,10 @@ impl TokenTap {
             http: Some(http),
             ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };
+        let client = &mut view.client;
+        client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
+        client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
+        client.language = head.all("accept-language").next().and_then(Language::read);
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
         if disagree {
@@ -385,6 +411,20 @@ impl TokenTap {
         Some(state.waiting.remove(at))
     }
 
+    fn on_client_hello(
+        &mut self,
+        state: &mut FlowTokens,
+        flow: &FlowInfo,
+        dir: Direction,
+        (first, complete): (Stamp, Stamp),
+        hello: &ClientHello<'_>,
+    ) {
+        let limit_hits = &mut self.counters.interned_fingerprints_limit_hits;
+        let fingerprint = self.fingerprints.share(ja4_stable(hello, Transport::Tcp), limit_hits);
+        let view = self.transactions.then(|| RequestView { complete, ..self.flow_view(state, flow, dir, first) });
+        state.tls.get_or_insert_default().offered(hello, fingerprint, view);
+    }
+
     fn transaction(&mut self, request: &Waiting, status: Option<u16>, issued: &[SeenToken]) {
         if !self.transactions {
             return;
@@ -501,7 +541,18 @@ impl MessageSink for TokenTap {
             Message::Body { ordinal, dir, at, bytes, whole } => {
                 self.on_body(state, (ordinal, dir), at, bytes, whole);
             }
-            Message::TlsOpaque => {}
+            Message::ClientHello { dir, first, complete, hello } => {
+                self.on_client_hello(state, flow, dir, (first, complete), &hello);
+            }
+            Message::ServerHello { dir, complete, hello, resumed } if self.transactions => {
+                let view = self.flow_view(state, flow, dir.opposite(), complete);
+                state.tls.get_or_insert_default().chosen(&hello, resumed, view);
+            }
+            Message::TlsOpaque => {
+                let told = state.tls.as_mut().and_then(|tls| tls.take_handshake());
+                self.seen.extend(told.map(|handshake| Seen::Tls(Box::new(handshake))));
+            }
+            Message::ServerHello { .. } => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
                     self.transaction(&unanswered, None, &[]);
@@ -519,7 +570,8 @@ impl MessageSink for TokenTap {
         const VIEW: usize = size_of::<RequestView>() + 256;
         let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<usize>() } else { 0 };
         let waiting = state.waiting.len() * (VIEW + size_of::<Waiting>());
-        spilled + waiting + state.bodies.capacity() * size_of::<Awaited>()
+        let tls = state.tls.as_ref().map_or(0, |_| size_of::<FlowTls>() + 256);
+        spilled + waiting + tls + state.bodies.capacity() * size_of::<Awaited>()
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokentrail::alert::{Alert, Sensor, ecs, event, summary};
+use tokentrail::alert::{Alert, Sensor, ecs, event, summary, tls_event};
 use tokentrail::base::time::{FrameId, Stamp, Timestamp};
 use tokentrail::capture::CaptureFile;
 use tokentrail::detect::Severity;
@@ -17,7 +17,7 @@ use tokentrail::engine::pipeline::Pipeline;
 use tokentrail::engine::worker::WorkerCounts;
 use tokentrail::packet::{Frame, LinkType};
 use tokentrail::rules::{self, RuleSet};
-use tokentrail::token::{TapRules, Transaction};
+use tokentrail::token::{TapRules, TlsHandshake, Transaction};
 
 /// A frame that owns its bytes.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub struct Bench {
 #[derive(Default)]
 pub struct Told {
     pub alerts: Vec<Alert>,
-    /// Alerts and transactions as they are written, in the order in which they were told.
+    /// Alerts, transactions and handshakes as they are written, in the order in which they were told.
     pub lines: Vec<String>,
     /// The closing summary as it is written.
     pub summary: String,
@@ -73,6 +73,10 @@ impl Audience for Told {
 
     fn transaction(&mut self, transaction: &Transaction) {
         self.lines.push(event::line(transaction, &sensor()));
+    }
+
+    fn handshake(&mut self, handshake: &TlsHandshake) {
+        self.lines.push(tls_event::line(handshake, &sensor()));
     }
 }
 
