@@ -25,7 +25,7 @@ const KINDS: [(&str, f64); 10] = [
     ("linktype", 0.99),
     ("vlan-qinq", 0.99),
     ("ipv6", 0.99),
-    ("ipfrag", 0.75),
+    ("ipfrag", 0.99),
     ("proxy-socks", 0.99),
     ("websocket", 0.99),
     ("tcp-anomaly", 0.99),
