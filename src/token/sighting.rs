@@ -40,6 +40,12 @@ impl TokenClass {
     pub const ALL: [Self; 8] =
         [Self::Session, Self::Remember, Self::Idp, Self::Edge, Self::Bearer, Self::Api, Self::Basic, Self::Ticket];
 
+    /// Whether it opens what belongs to one person, so that nobody else rightly has it.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::Session | Self::Remember | Self::Idp | Self::Edge | Self::Bearer)
+    }
+
     /// The word used in rules, alerts and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -151,6 +157,15 @@ pub struct SeenToken {
     pub class: TokenClass,
     /// Where a weak token is valid: registrable domain of the Host, or the server's address.
     pub service: Arc<str>,
+}
+
+impl SeenToken {
+    /// Whether it is the password of a form: a secret that proves who somebody is once, at the login. It
+    /// is told when it is exposed, and nobody's session.
+    #[must_use]
+    pub fn is_password(&self) -> bool {
+        self.class == TokenClass::Basic && self.carrier != Carrier::Header
+    }
 }
 
 /// What was done with a token.

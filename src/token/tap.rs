@@ -267,8 +267,13 @@ impl TokenTap {
         };
         let client = &mut view.client;
         client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
-        client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
-        client.language = head.all("accept-language").next().and_then(Language::read);
+        if ordinal < FIRST_RIVAL {
+            client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
+            client.language = head.all("accept-language").next().and_then(Language::read);
+        } else {
+            // Its bytes may be a mixture of two copies: what they say of a program speaks against nobody.
+            client.user_agent = None;
+        }
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
         if disagree {
