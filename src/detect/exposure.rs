@@ -152,7 +152,9 @@ impl Exposures {
 impl Detector for Exposures {
     fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
         let told_by_itself = matches!(observation.trigger, Trigger::Presented | Trigger::Issued);
-        let exposed = observation.plaintext && !observation.request.inner_hop;
+        // A request that only a rival copy holds may name a host that nobody named.
+        let request = &observation.request;
+        let exposed = observation.plaintext && !request.inner_hop && !request.id.is_rival();
         if !exposed || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
             return;
         }

@@ -11,7 +11,7 @@ use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Stamp;
 use crate::flow::{AnomalyKind, FlowId};
 use crate::identity::ClientIdentity;
-use crate::proto::{Ambiguity, HttpVersion};
+use crate::proto::{Ambiguity, FIRST_RIVAL, HttpVersion};
 
 /// What a token opens, and so who may rightly share it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -89,6 +89,14 @@ pub struct RequestId {
     pub flow: FlowId,
     /// Which request of the flow, from 0.
     pub ordinal: u32,
+}
+
+impl RequestId {
+    /// Whether only a rival copy of bytes holds the request: what it says may be a mixture of two.
+    #[must_use]
+    pub const fn is_rival(self) -> bool {
+        self.ordinal >= FIRST_RIVAL && self.ordinal < u32::MAX
+    }
 }
 
 /// One request as everyone above may see it; all texts are masked. Shared by its sightings.

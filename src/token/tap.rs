@@ -21,7 +21,7 @@ use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
 use crate::identity::{AddressSource, ClientIdentity, Language, UserAgent};
 use crate::proto::{
-    Ambiguity, ClientHello, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
+    Ambiguity, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
 use bodies::Awaited;
@@ -267,7 +267,7 @@ impl TokenTap {
         };
         let client = &mut view.client;
         client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
-        if ordinal < FIRST_RIVAL {
+        if !view.id.is_rival() {
             client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
             client.language = head.all("accept-language").next().and_then(Language::read);
         } else {
@@ -288,7 +288,7 @@ impl TokenTap {
         let page = rules.login.page(reading.site.host(), target.path);
         let asks_for_tokens = rules.login.is_token_endpoint(reading.site.host(), target.path);
         let waiting = Box::new(Waiting { view, reading, with_body: None, page, asks_for_tokens });
-        if ordinal >= FIRST_RIVAL {
+        if waiting.view.id.is_rival() {
             return self.transaction(&waiting, None, &[]);
         }
         if form::is_form(head.headers) {
