@@ -16,6 +16,8 @@ enum Step {
     ReviewUse,
     /// Encrypt the way.
     Https,
+    /// Encrypt the way of the password.
+    HttpsLogin,
     /// Keep the cookie out of cleartext and scripts.
     CookieFlags,
     /// Make a stolen token not enough.
@@ -64,7 +66,7 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     use Step::{
-        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, InspectPath, LeaveNetwork, OutOfUrls, RenewAtLogin,
+        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, HttpsLogin, InspectPath, LeaveNetwork, OutOfUrls, RenewAtLogin,
         ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
     };
     let steps: &[Step] = match detector.id {
@@ -74,7 +76,7 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
         "TT-2004" | "TT-2005" => &[OutOfUrls, Revoke],
         "TT-2006" => &[Revoke, ReviewUse, CookieFlags],
-        "TT-2007" => &[ChangePassword, Https],
+        "TT-2007" => &[HttpsLogin, ChangePassword, LeaveNetwork],
         "TT-2008" | "TT-2009" => &[ChangePassword, SecondFactor],
         "TT-2010" => &[Https],
         "TT-3001" | "TT-3002" => &[RenewAtLogin, Revoke],
@@ -125,6 +127,9 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
             "Serve {service} over HTTPS only (redirect, Strict-Transport-Security) and set the Secure flag on {name}."
         ),
         Step::Https => format!("Serve {service} over HTTPS only and refuse tokens in cleartext."),
+        Step::HttpsLogin => {
+            format!("Move the login of {service} to HTTPS: the page with the form and the address it is sent to.")
+        }
         Step::CookieFlags if is_cookie => format!("Set Secure, HttpOnly and SameSite on the cookie {name}."),
         Step::CookieFlags => return None,
         Step::SecondFactor => format!("Require a second factor for logins and sensitive actions at {service}."),

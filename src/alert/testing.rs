@@ -91,10 +91,10 @@ pub(crate) fn client(address: &str, agent: UserAgent) -> ClientIdentity {
 
 /// The suspect's request: frames 10,121 and 10,122, through the proxy 10.0.0.5.
 pub(crate) fn request() -> RequestView {
-    let stamp = |number| Stamp { ts: at(0), frame: FrameId { capture: 0, number } };
+    let stamp = |number| Stamp { ts: at(0), frame: FrameId { number, ..FrameId::default() } };
     let end = |ip: &str, port| Endpoint { ip: ip.parse().unwrap(), port };
     RequestView {
-        id: RequestId { flow: FlowId(FrameId { capture: 0, number: 10_100 }), ordinal: 0 },
+        id: RequestId { flow: FlowId(FrameId { number: 10_100, ..FrameId::default() }), ordinal: 0 },
         first: stamp(10_121),
         complete: stamp(10_122),
         tenant: Tenant::default(),
@@ -201,7 +201,7 @@ pub(crate) fn odd_path(id: &str, kind: PathKind, carried: bool) -> Finding {
     let (stolen, request) = (stolen_session(), Arc::new(request()));
     let subject = Subject::Path(Some((request.tenant, request.source.ip, request.destination.ip)));
     let token = carried.then_some((stolen.token, Some(stolen.session)));
-    let at = Stamp { ts: at(1), frame: FrameId { capture: 0, number: 10_140 } };
+    let at = Stamp { ts: at(1), frame: FrameId { number: 10_140, ..FrameId::default() } };
     let seen = PathObservation { kind, from_client: true, request, at, token };
     Finding {
         subject,

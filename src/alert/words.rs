@@ -9,7 +9,7 @@ use crate::identity::user_agent::Kind;
 use crate::identity::{AddressReason, AgentReason, ClientIdentity};
 use crate::proto::Ambiguity;
 use crate::session::{Evidence, PathObservation};
-use crate::token::{Carrier, PathKind, SeenToken, TokenClass};
+use crate::token::{PathKind, SeenToken, TokenClass};
 
 /// What a signal means. One that has no words here speaks with its own name.
 #[must_use]
@@ -69,10 +69,7 @@ pub const fn class(class: TokenClass) -> &'static str {
 /// Which token: `session token PHPSESSID of shop.test`.
 #[must_use]
 pub fn token(token: &SeenToken) -> String {
-    let kind = match (token.class, token.carrier) {
-        (TokenClass::Basic, Carrier::Form) => "password field",
-        (other, _) => class(other),
-    };
+    let kind = if token.is_password() { "password field" } else { class(token.class) };
     format!("{kind} {} of {}", token.name, token.service)
 }
 
@@ -93,6 +90,7 @@ pub fn message(finding: &Finding) -> String {
     let suspect = &seen.subject.client;
     match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
         ("token.plaintext", _) => format!("{token} travels in cleartext"),
+        ("credential.plaintext", _) => format!("a password travels in cleartext: {token}"),
         ("token.fan_out", _) => {
             format!(
                 "{token}, used by {}, lately by {}",
@@ -214,7 +212,8 @@ pub fn program(client: &ClientIdentity) -> String {
 #[must_use]
 pub fn reason(finding: &Finding) -> String {
     if let Some(sums) = finding.totals {
-        return format!("{}: {}", finding.detector.title, totals(sums));
+        let thing = if finding.detector.name == "credential.plaintext" { "credential" } else { "token" };
+        return format!("{}: {}", finding.detector.title, totals(sums, thing));
     }
     if finding.signals.is_empty() {
         return finding.detector.title.into();
@@ -223,9 +222,9 @@ pub fn reason(finding: &Finding) -> String {
     parts.join(", ")
 }
 
-fn totals(sums: ExposureTotals) -> String {
+fn totals(sums: ExposureTotals, thing: &str) -> String {
     let ExposureTotals { tokens, clients, requests } = sums;
-    format!("{} of {} in {}", counted(tokens, "token"), counted(clients, "client"), counted(requests, "request"))
+    format!("{} of {} in {}", counted(tokens, thing), counted(clients, "client"), counted(requests, "request"))
 }
 
 /// A number of things: `1 request`, `2 requests`.

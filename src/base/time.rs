@@ -49,7 +49,7 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Which frame: the capture it came from (file or interface, numbered from 0 in the order of
+/// Which segment of which frame: the capture it came from (file or interface, numbered from 0 in the order of
 /// the history) and its number there, counted from 1 as capture tools do. The order of these is
 /// the order of events.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct FrameId {
     pub capture: u32,
     /// Number of the frame in its capture, from 1.
     pub number: u64,
+    /// Which of the segments in it, from 0: an aggregate holds several, and fragments that conflict end
+    /// in several readings of one datagram.
+    pub part: u16,
 }
 
 /// When and where something was seen.

@@ -273,7 +273,7 @@ impl CaptureFile {
     pub fn frame(&self) -> Option<Frame<'_>> {
         let record = self.current.as_ref().filter(|_| !self.ahead)?;
         Some(Frame {
-            at: Stamp { ts: record.ts, frame: FrameId { capture: self.capture, number: self.frames } },
+            at: Stamp { ts: record.ts, frame: FrameId { capture: self.capture, number: self.frames, part: 0 } },
             link: record.link,
             wire_len: record.wire_len,
             data: self.window.bytes().get(record.data.clone())?,

@@ -163,7 +163,7 @@ impl LiveCapture {
         let take = |packet: pcap::Packet<'_>| {
             *number = number.saturating_add(1);
             on_frame(Frame {
-                at: Stamp { ts: time(packet.header), frame: FrameId { capture, number: *number } },
+                at: Stamp { ts: time(packet.header), frame: FrameId { capture, number: *number, part: 0 } },
                 link,
                 wire_len: packet.header.len,
                 data: packet.data,

@@ -4,7 +4,9 @@
 //! in [`CATALOGUE`] and a line in [`Detectors::new`], and its rule in `rules/detectors.yaml`.
 
 pub mod after_logout;
+pub mod credential;
 pub mod enumeration;
+pub mod exposure;
 pub mod fan_in;
 pub mod fan_out;
 pub mod finding;
@@ -26,7 +28,7 @@ use crate::base::time::Timestamp;
 use crate::session::Evidence;
 
 /// Every detector there is, in the order of the ids.
-pub const CATALOGUE: [&DetectorInfo; 18] = [
+pub const CATALOGUE: [&DetectorInfo; 19] = [
     &new_client::NEW_IP,
     &new_client::NEW_USER_AGENT,
     &new_client::NEW_CLIENT,
@@ -37,6 +39,7 @@ pub const CATALOGUE: [&DetectorInfo; 18] = [
     &fingerprint_shift::FINGERPRINT_SHIFT,
     &mac_conflict::MAC_CONFLICT,
     &plaintext::PLAINTEXT,
+    &credential::CREDENTIAL,
     &after_logout::AFTER_LOGOUT,
     &enumeration::ENUMERATION,
     &path::OVERLAP_CONFLICT,
@@ -65,7 +68,8 @@ impl Detectors {
             boxed(tool_replay::ToolReplay::new(settings)),
             boxed(fingerprint_shift::FingerprintShift::new(settings)),
             boxed(mac_conflict::MacConflict::new(settings)),
-            boxed(plaintext::Plaintext::new(settings, seed)),
+            boxed(exposure::Exposures::new(&plaintext::PLAINTEXT, settings, seed)),
+            boxed(exposure::Exposures::new(&credential::CREDENTIAL, settings, seed)),
             boxed(after_logout::AfterLogout::new(settings)),
             boxed(enumeration::Enumeration::new(settings)),
             boxed(path::Path::new(&path::OVERLAP_CONFLICT, settings, seed)),

@@ -7,10 +7,12 @@ mod paths;
 
 use std::sync::Arc;
 
+use super::credential::CREDENTIAL;
 use super::*;
 use crate::session::Observation;
 use crate::session::testing::{World, browser, client, curl, strong, with_mac};
-use crate::token::{Outcome, SeenToken, TokenClass};
+use crate::base::ids::Digest16;
+use crate::token::{Carrier, Outcome, SeenToken, TokenClass, TokenUse};
 
 /// Settings as the built-in rules have them.
 fn settings() -> Settings {
@@ -54,10 +56,11 @@ fn settings() -> Settings {
             id if id.starts_with("TT-3") || id.starts_with("TT-4") => fixed(Severity::Medium),
             "TT-2001" => DetectorSettings {
                 severity: SeverityRule::Fixed(Severity::Medium),
-                classes: owned.with(Api).with(Basic),
+                classes: owned.with(Api),
                 graver_classes: [Remember, Idp, Edge, Bearer].into_iter().collect(),
                 ..scored.clone()
             },
+            "TT-2007" => DetectorSettings { classes: Classes::default().with(Basic), ..fixed(Severity::High) },
             _ => scored.clone(),
         })
         .collect();
@@ -274,6 +277,41 @@ fn one_exchange_is_one_request_in_the_open() {
     told.extend(judge.world.reissue(&request, &strong(2)).iter().flat_map(|o| judge.judged(std::slice::from_ref(o))));
     judge.detectors.finish(&mut told);
     assert_eq!(told.iter().map(|f| f.totals.unwrap().requests).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_password_in_the_open_is_told_as_such_and_is_no_session() {
+    let mut judge = Judge::new();
+    let form = SeenToken { class: TokenClass::Basic, carrier: Carrier::Form, name: "password".into(), ..strong(1) };
+    let mut told = judge.used(&victim(), &form, Outcome::Accepted);
+    for n in 100..160 {
+        let thief = client("203.0.113.9", &browser("curl", "", 8));
+        let one_of_many = SeenToken { token: Digest16([n; 16]), ..form.clone() };
+        told.extend(judge.used(&thief, &one_of_many, Outcome::Rejected));
+    }
+    judge.detectors.finish(&mut told);
+    assert!(told.iter().all(|f| f.detector == &CREDENTIAL && f.severity == Severity::High), "{}", told.len());
+    let totals = told.last().and_then(|f| f.totals).unwrap();
+    assert_eq!((totals.tokens, totals.clients, totals.requests), (61, 2, 61));
+    assert_eq!(judge.world.table.counters().created, 0);
+
+    let header = SeenToken { carrier: Carrier::Header, id: "basic".into(), ..form };
+    let told = judge.used(&victim(), &header, Outcome::Accepted);
+    assert_eq!(found_by(&CREDENTIAL, &told), [Severity::High]);
+    assert_eq!(found_by(&super::plaintext::PLAINTEXT, &told), []);
+}
+
+#[test]
+fn the_way_behind_a_terminator_is_not_in_the_open() {
+    let mut judge = Judge::new();
+    let form = SeenToken { class: TokenClass::Basic, carrier: Carrier::Form, ..strong(1) };
+    for token in [form, strong(2)] {
+        let (mut request, _) = judge.world.present(&victim(), &token);
+        Arc::make_mut(&mut request).inner_hop = true;
+        let seen = judge.world.wait(1.0).token(&token, TokenUse::Presented, &request);
+        let seen: Vec<_> = seen.into_iter().filter(|seen| seen.request.inner_hop).collect();
+        assert!(!seen.is_empty() && judge.judged(&seen).is_empty());
+    }
 }
 
 #[test]

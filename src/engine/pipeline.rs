@@ -26,6 +26,8 @@ pub struct Pipeline {
     reading: Reading,
     time: Timekeeper,
     next_tick: Timestamp,
+    /// Segments found in the frame under way.
+    parts: u16,
     defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
@@ -44,7 +46,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
         let time = Timekeeper::NOTHING;
-        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, defragmenter, hands, judge }
+        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, parts: 0, defragmenter, hands, judge }
     }
 
     /// Takes the next frame.
@@ -61,6 +63,7 @@ impl Pipeline {
     ) {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
+        self.parts = 0;
         self.decoded(caught(|| decode(frame)), frame.at, 0, audience);
     }
 
@@ -92,7 +95,9 @@ impl Pipeline {
     }
 
     /// A whole segment, of one frame or put together.
-    fn segment(&mut self, segment: &Segment<'_>, at: Stamp, audience: &mut impl Audience) {
+    fn segment(&mut self, segment: &Segment<'_>, mut at: Stamp, audience: &mut impl Audience) {
+        at.frame.part = self.parts;
+        self.parts = self.parts.saturating_add(1);
         self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
         match &mut self.hands {
             Hands::One(worker) => {
@@ -234,6 +239,7 @@ mod tests {
     use crate::base::time::{FrameId, Stamp};
     use crate::engine::build::{self, Ground};
     use crate::engine::config::Config;
+    use crate::flow::FlowId;
     use crate::packet::LinkType;
     use crate::packet::craft::{TcpFrame, endpoint};
     use crate::token::{TapRules, TlsHandshake, Transaction};
@@ -243,6 +249,18 @@ mod tests {
     impl Audience for Nobody {
         fn alert(&mut self, _: &Alert) {}
         fn transaction(&mut self, _: &Transaction) {}
+        fn handshake(&mut self, _: &TlsHandshake) {}
+    }
+
+    /// Hears which requests there are.
+    #[derive(Default)]
+    struct Requests(Vec<FlowId>);
+
+    impl Audience for Requests {
+        fn alert(&mut self, _: &Alert) {}
+        fn transaction(&mut self, transaction: &Transaction) {
+            self.0.push(transaction.request.id.flow);
+        }
         fn handshake(&mut self, _: &TlsHandshake) {}
     }
 
@@ -259,7 +277,7 @@ mod tests {
             settings: &rules.detectors,
             key: &[7; 32],
             min_severity: crate::detect::Severity::Low,
-            transactions: false,
+            transactions: true,
             workers: std::num::NonZeroU32::MIN,
         };
         build::pipeline(&Config::default(), &ground).unwrap()
@@ -270,7 +288,7 @@ mod tests {
         let mut pipeline = pipeline();
         let end = |address: [u8; 4], port| Endpoint { ip: address.into(), port };
         let data = TcpFrame::new(end([10, 0, 0, 5], 40_000), end([10, 0, 1, 20], 80)).payload(b"GET ").bytes();
-        let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { capture: 0, number: 1 } };
+        let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { number: 1, ..FrameId::default() } };
         let frame = Frame { at, link: LinkType::ETHERNET, wire_len: data.len() as u32, data: &data };
         pipeline.frame_by(|_| panic!("a mistake in a parser"), &frame, &mut Nobody);
         pipeline.frame(&frame, &mut Nobody);
@@ -297,19 +315,42 @@ mod tests {
         // One fragment that lacks the others.
         frame(LinkType::ETHERNET, &talk(40_001).fragments(16)[1], &mut pipeline);
 
-        let mut aggregate = talk(1).link(LinkType::WIFI).bytes()[..26].to_vec();
+        frame(LinkType::WIFI, &aggregate(&[talk(40_002), talk(40_003)]), &mut pipeline);
+        assert_eq!(pipeline.counts().flows.flows_created, 3);
+        pipeline.finish(&mut Nobody);
+        assert_eq!(pipeline.defragmenter().counters().unread, 1);
+    }
+
+    /// An 802.11 aggregate of these frames.
+    fn aggregate(frames: &[TcpFrame]) -> Vec<u8> {
+        let mut aggregate = frames[0].clone().link(LinkType::WIFI).bytes()[..26].to_vec();
         aggregate[24] |= 0x80;
-        for port in [40_002, 40_003] {
-            let inner = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &*talk(port).link(LinkType::RAW).bytes()].concat();
+        for frame in frames {
+            let inner = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &*frame.clone().link(LinkType::RAW).bytes()].concat();
             aggregate.extend([2; 12]);
             aggregate.extend((inner.len() as u16).to_be_bytes());
             aggregate.extend(inner);
             aggregate.resize((aggregate.len() - 26).next_multiple_of(4) + 26, 0);
         }
-        frame(LinkType::WIFI, &aggregate, &mut pipeline);
-        assert_eq!(pipeline.counts().flows.flows_created, 3);
-        pipeline.finish(&mut Nobody);
-        assert_eq!(pipeline.defragmenter().counters().unread, 1);
+        aggregate
+    }
+
+    #[test]
+    fn flows_that_one_frame_opens_are_told_apart() {
+        let get = |port| {
+            let client = Endpoint { port, ..endpoint("10.0.0.5:0") };
+            TcpFrame::new(client, endpoint("10.0.1.20:80")).payload(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        };
+        let (mut pipeline, mut heard) = (pipeline(), Requests::default());
+        for (number, ports) in [(7, [40_002, 40_003]), (8, [40_004, 40_005])] {
+            let data = aggregate(&ports.map(get));
+            let at = Stamp { ts: Timestamp::from_parts(1, 0), frame: FrameId { number, ..FrameId::default() } };
+            let frame = Frame { at, link: LinkType::WIFI, wire_len: data.len() as u32, data: &data };
+            pipeline.frame(&frame, &mut heard);
+        }
+        pipeline.finish(&mut heard);
+        let parts: Vec<(u64, u16)> = heard.0.iter().map(|flow| (flow.0.number, flow.0.part)).collect();
+        assert_eq!(parts, [(7, 0), (7, 1), (8, 0), (8, 1)]);
     }
 
     #[test]

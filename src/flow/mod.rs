@@ -94,8 +94,8 @@ impl Direction {
     }
 }
 
-/// Identity of a flow: the stamp frame that opened it, unique in a history and the same for every
-/// number of workers.
+/// Identity of a flow: the segment of a frame that opened it, unique in a history and the same for
+/// every number of workers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FlowId(pub crate::base::time::FrameId);
 

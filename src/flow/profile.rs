@@ -25,6 +25,7 @@ pub(super) struct Profile {
     last: Timestamp,
     last_number: u64,
     opened_capture: u32,
+    opened_part: u16,
     /// Captures since the one in which the flow opened.
     last_capture: u16,
     pub(super) gaps: u16,
@@ -66,6 +67,7 @@ impl Profile {
             last: at.ts,
             last_number: at.frame.number,
             opened_capture: at.frame.capture,
+            opened_part: at.frame.part,
             last_capture: 0,
             gaps: 0,
             mac,
@@ -100,7 +102,8 @@ impl Profile {
     }
 
     fn opened(&self) -> Stamp {
-        Stamp { ts: self.opened, frame: FrameId { capture: self.opened_capture, number: self.opened_number } }
+        let frame = FrameId { capture: self.opened_capture, number: self.opened_number, part: self.opened_part };
+        Stamp { ts: self.opened, frame }
     }
 
     /// The VLANs and tunnels.
@@ -183,7 +186,7 @@ impl Profile {
     /// The last frame.
     pub(super) fn last(&self) -> Stamp {
         let capture = self.opened_capture.saturating_add(u32::from(self.last_capture));
-        Stamp { ts: self.last, frame: FrameId { capture, number: self.last_number } }
+        Stamp { ts: self.last, frame: FrameId { capture, number: self.last_number, part: 0 } }
     }
 
     /// Heap memory in bytes.

@@ -201,7 +201,7 @@ impl<S: MessageSink> Driver<S> {
     fn tick(&mut self) -> Stamp {
         self.frame += 1;
         let ts = Timestamp(i64::try_from(self.frame).unwrap() * 1_000_000);
-        Stamp { ts, frame: FrameId { capture: 0, number: self.frame } }
+        Stamp { ts, frame: FrameId { number: self.frame, ..FrameId::default() } }
     }
 
     fn event(&mut self, dir: Option<Direction>, event: StreamEvent<'_>) {
@@ -230,7 +230,7 @@ pub(crate) fn messages<B: AsRef<[u8]>>(script: &[(Direction, B)]) -> Vec<Seen> {
 pub(crate) fn flow() -> FlowInfo {
     let end = |ip: [u8; 4], port| Endpoint { ip: IpAddr::V4(Ipv4Addr::from(ip)), port };
     FlowInfo {
-        id: FlowId(FrameId { capture: 0, number: 1 }),
+        id: FlowId(FrameId { number: 1, ..FrameId::default() }),
         tenant: Tenant::default(),
         initiator: end([10, 0, 0, 10], 40000),
         responder: end([198, 51, 100, 80], 80),

@@ -127,7 +127,7 @@ impl World {
 
     fn stamp(&mut self) -> Stamp {
         self.frame += 1;
-        Stamp { ts: self.now(), frame: FrameId { capture: 0, number: self.frame } }
+        Stamp { ts: self.now(), frame: FrameId { number: self.frame, ..FrameId::default() } }
     }
 
     fn request(&mut self, client: &ClientIdentity) -> Arc<RequestView> {

@@ -11,7 +11,7 @@ use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Stamp;
 use crate::flow::{AnomalyKind, FlowId};
 use crate::identity::ClientIdentity;
-use crate::proto::{Ambiguity, HttpVersion};
+use crate::proto::{Ambiguity, FIRST_RIVAL, HttpVersion};
 
 /// What a token opens, and so who may rightly share it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +39,12 @@ impl TokenClass {
     /// All classes, in the order of their names in rules.
     pub const ALL: [Self; 8] =
         [Self::Session, Self::Remember, Self::Idp, Self::Edge, Self::Bearer, Self::Api, Self::Basic, Self::Ticket];
+
+    /// Whether it opens what belongs to one person, so that nobody else rightly has it.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::Session | Self::Remember | Self::Idp | Self::Edge | Self::Bearer)
+    }
 
     /// The word used in rules, alerts and metrics.
     #[must_use]
@@ -83,6 +89,14 @@ pub struct RequestId {
     pub flow: FlowId,
     /// Which request of the flow, from 0.
     pub ordinal: u32,
+}
+
+impl RequestId {
+    /// Whether only a rival copy of bytes holds the request: what it says may be a mixture of two.
+    #[must_use]
+    pub const fn is_rival(self) -> bool {
+        self.ordinal >= FIRST_RIVAL && self.ordinal < u32::MAX
+    }
 }
 
 /// One request as everyone above may see it; all texts are masked. Shared by its sightings.
@@ -151,6 +165,15 @@ pub struct SeenToken {
     pub class: TokenClass,
     /// Where a weak token is valid: registrable domain of the Host, or the server's address.
     pub service: Arc<str>,
+}
+
+impl SeenToken {
+    /// Whether it is the password of a form: a secret that proves who somebody is once, at the login. It
+    /// is told when it is exposed, and nobody's session.
+    #[must_use]
+    pub fn is_password(&self) -> bool {
+        self.class == TokenClass::Basic && self.carrier != Carrier::Header
+    }
 }
 
 /// What was done with a token.

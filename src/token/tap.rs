@@ -21,7 +21,7 @@ use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
 use crate::identity::{AddressSource, ClientIdentity, Language, UserAgent};
 use crate::proto::{
-    Ambiguity, ClientHello, FIRST_RIVAL, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
+    Ambiguity, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
 use bodies::Awaited;
@@ -267,8 +267,13 @@ impl TokenTap {
         };
         let client = &mut view.client;
         client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
-        client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
-        client.language = head.all("accept-language").next().and_then(Language::read);
+        if !view.id.is_rival() {
+            client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
+            client.language = head.all("accept-language").next().and_then(Language::read);
+        } else {
+            // Its bytes may be a mixture of two copies: what they say of a program speaks against nobody.
+            client.user_agent = None;
+        }
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
         if disagree {
@@ -283,7 +288,7 @@ impl TokenTap {
         let page = rules.login.page(reading.site.host(), target.path);
         let asks_for_tokens = rules.login.is_token_endpoint(reading.site.host(), target.path);
         let waiting = Box::new(Waiting { view, reading, with_body: None, page, asks_for_tokens });
-        if ordinal >= FIRST_RIVAL {
+        if waiting.view.id.is_rival() {
             return self.transaction(&waiting, None, &[]);
         }
         if form::is_form(head.headers) {

@@ -31,7 +31,7 @@ pub struct Owned {
 impl Owned {
     /// The frame, as number `number` of a capture.
     pub fn frame(&self, number: u64) -> Frame<'_> {
-        let at = Stamp { ts: self.ts, frame: FrameId { capture: 0, number } };
+        let at = Stamp { ts: self.ts, frame: FrameId { number, ..FrameId::default() } };
         Frame { at, link: self.link, wire_len: self.wire_len, data: &self.data }
     }
 }

@@ -242,7 +242,7 @@ fn timeouts_and_evictions_cost_the_same_for_any_number_of_flows() {
             (segment.tcp_bytes, segment.ip_header) = (&[], &[]);
             segment.source.ip = std::net::Ipv4Addr::from_bits(n).into();
             let at =
-                Stamp { ts: Timestamp(START.0 + i64::from(n) * 1000), frame: FrameId { capture: 0, number: n.into() } };
+                Stamp { ts: Timestamp(START.0 + i64::from(n) * 1000), frame: FrameId { number: n.into(), ..FrameId::default() } };
             lab.table.on_segment(&segment, at, &mut log);
             lab.table.on_time(at.ts, &mut log);
         }

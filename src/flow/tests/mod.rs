@@ -165,7 +165,7 @@ impl Lab {
     fn put_cut(&mut self, segment: TcpFrame, cut: usize) {
         self.now = self.now.after(Duration::from_millis(1));
         self.number += 1;
-        let at = Stamp { ts: self.now, frame: FrameId { capture: 0, number: self.number } };
+        let at = Stamp { ts: self.now, frame: FrameId { number: self.number, ..FrameId::default() } };
         let bytes = segment.bytes();
         let mut captured = frame(&segment, &bytes, at);
         captured.data = &bytes[..bytes.len() - cut];

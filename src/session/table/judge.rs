@@ -15,7 +15,7 @@ use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
 use crate::identity::user_agent::Kind;
-use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenSighting};
+use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass, TokenSighting};
 
 /// Bits from which a value is unique in the world; weaker ones are followed only once issued.
 const STRONG_BITS: u16 = 64;
@@ -26,9 +26,14 @@ const FEWEST_GUESSES: u32 = 5;
 impl SessionTable {
     /// A client presented a token.
     pub(super) fn presented(&mut self, sighting: TokenSighting, out: &mut Vec<Evidence>) {
+        if sighting.token.is_password() {
+            return self.exposed(sighting, Trigger::Presented, out);
+        }
         let client = &sighting.request.client;
         let Some(id) = self.find(&sighting.token) else {
-            self.guessers.presented(&sighting);
+            if sighting.token.class != TokenClass::Basic {
+                self.guessers.presented(&sighting);
+            }
             if sighting.token.strength < STRONG_BITS {
                 self.counters.weak_unissued += 1;
             } else if client.user_agent.as_ref().is_some_and(|ua| ua.kind == Kind::Fetcher) {
@@ -48,7 +53,9 @@ impl SessionTable {
             return;
         };
         self.counters.binding_limit_hits += u64::from(what.evicted);
-        self.note_presenter(id, &what, ts);
+        if sighting.token.class.is_personal() {
+            self.note_presenter(id, &what, ts);
+        }
         self.tell_returns(id, &what, ts, out);
         self.observe(id, sighting, &what, out);
         self.make_room();

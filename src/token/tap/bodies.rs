@@ -75,8 +75,10 @@ impl TokenTap {
         if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
             waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
             waiting.view = view;
-            if !tokens.is_empty() {
-                waiting.with_body = Some(waiting.presented().iter().cloned().chain(tokens).collect());
+            // A password is none of the request's tokens: nothing that the reply says of it matters.
+            let mut of_body = tokens.into_iter().filter(|token| !token.is_password()).peekable();
+            if of_body.peek().is_some() {
+                waiting.with_body = Some(waiting.presented().iter().cloned().chain(of_body).collect());
             }
         }
     }

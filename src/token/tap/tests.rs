@@ -76,7 +76,7 @@ struct Bench {
 }
 
 fn stamp(number: u64) -> Stamp {
-    Stamp { ts: Timestamp::from_parts(1_700_000_000, 0), frame: FrameId { capture: 0, number } }
+    Stamp { ts: Timestamp::from_parts(1_700_000_000, 0), frame: FrameId { number, ..FrameId::default() } }
 }
 
 fn headers<'h>(list: &[(&'h str, &'h str)]) -> Vec<Header<'h>> {

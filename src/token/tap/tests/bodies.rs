@@ -51,6 +51,25 @@ fn a_form_presents_tokens_when_it_is_there() {
 }
 
 #[test]
+fn the_password_of_a_form_is_told_and_is_no_token_of_its_request() {
+    let mut bench = Bench::new();
+    let mut more = rules().names.rules().to_vec();
+    let password = rule("password", Some(TokenClass::Basic), vec![Place::Form(Pattern::parse("password"))]);
+    more.push(TokenRule { min_length: 1, ..password });
+    bench.tap.set_rules(Arc::new(TapRules { names: TokenNames::new(more), ..rules() }));
+    bench.request("/login?next=hunter2", &[HOST, FORM, ("Cookie", &format!("PHPSESSID={STRONG}"))]);
+    let seen = bench.body(Direction::Forward, "username=alice&passwords=2&password=hunter2", true);
+    assert_eq!(ids(&seen), ["password Form"]);
+    assert!(tokens(&seen)[0].token.is_password());
+    let replied = bench.response(302, &[]);
+    let Some(Seen::Outcome(outcome)) = replied.first() else { panic!("no outcome") };
+    assert_eq!(outcome.tokens.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [bench.digest(STRONG)]);
+    let Some(Seen::Transaction(told)) = replied.last() else { panic!("no transaction") };
+    assert_eq!(told.tokens.iter().map(|t| &*t.token.id).collect::<Vec<_>>(), ["php_session"]);
+    assert!(!format!("{seen:?} {replied:?}").contains("hunter2"));
+}
+
+#[test]
 fn texts_hide_what_a_form_shows_to_be_a_token() {
     let mut bench = bench_of_bodies();
     bench.request("/club/sunshine-rider", &[HOST, FORM]);
@@ -106,13 +125,18 @@ fn a_rival_request_presents_tokens_and_waits_for_no_reply() {
     let mut bench = Bench::new();
     bench.request("/", &[HOST]);
     let cookie = format!("PHPSESSID={STRONG}");
-    let headers = headers(&[HOST, ("Cookie", &cookie)]);
+    let habits = [("User-Agent", "curl/8.5.0"), ("Accept-Language", "de")];
+    let headers = headers(&[HOST, ("Cookie", &cookie), habits[0], habits[1]]);
     let head = RequestHead { method: b"GET", target: b"/", version: HttpVersion::V11, headers: &headers };
     let (dir, ordinal) = (Direction::Forward, u32::MAX - 1);
     let message = Message::Request { ordinal, dir, first: stamp(4), complete: stamp(5), head };
     bench.tap.on_message(&mut bench.state, &bench.flow, message);
     let seen: Vec<Seen> = bench.tap.drain().collect();
     assert_eq!(ids(&seen), ["php_session Cookie"]);
+    let client = &tokens(&seen)[0].request.client;
+    assert_eq!(client.address, Some(bench.flow.initiator.ip));
+    let habits = (&client.user_agent, &client.header_order, client.language);
+    assert!(matches!(habits, (None, None, None)), "they may be a mixture of two copies: {habits:?}");
     assert!(matches!(seen.last(), Some(Seen::Transaction(told)) if told.status.is_none()));
     let reply = bench.response(200, &[]);
     assert!(matches!(reply.last(), Some(Seen::Transaction(told)) if told.request.id.ordinal == 0));

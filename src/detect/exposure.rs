@@ -1,0 +1,196 @@
+//! What is exposed on the way, and how much of it? The book that detectors of exposure keep.
+//!
+//! Told once a day for each (service, token id), with totals: half of all plaintext requests of a
+//! site carry a token, and each by itself is no news.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use super::finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Subject};
+use super::score::points_of;
+use super::settings::{DetectorSettings, Settings, SeverityRule};
+use crate::base::ids::TokenRef;
+use crate::base::time::Timestamp;
+use crate::session::{Evidence, Observation, Trigger};
+use crate::token::RequestId;
+
+/// Services told apart a day and token id; the others are told as one, [`OTHERS`]: anyone can make up Hosts.
+const SERVICES: usize = 128;
+
+/// The name of all further services of a day.
+const OTHERS: &str = "other services";
+
+/// Tokens and clients told apart, over all exposures of a day; beyond it the totals are lower bounds.
+const DISTINCT: usize = 262_144;
+
+const DAY_NANOS: i64 = 86_400_000_000_000;
+
+/// Service and token id.
+type Key = (Arc<str>, Arc<str>);
+
+#[derive(Debug)]
+struct Exposure {
+    tokens: HashSet<TokenRef, FixedState>,
+    clients: HashSet<IpAddr, FixedState>,
+    requests: u64,
+    /// The request counted last: one exchange may present and issue.
+    counted: Option<RequestId>,
+    told: u64,
+    first: Arc<Observation>,
+}
+
+/// A detector of what travels in cleartext, of the classes that the rules give it.
+#[derive(Debug)]
+pub struct Exposures {
+    detector: &'static DetectorInfo,
+    settings: DetectorSettings,
+    seed: u64,
+    /// Days since 1970-01-01; the exposures are this day's.
+    day: i64,
+    exposures: HashMap<Key, Exposure, FixedState>,
+    /// In the order in which they were found.
+    order: Vec<Key>,
+    /// Services told apart, by token id.
+    services: HashMap<Arc<str>, usize, FixedState>,
+    distinct: usize,
+    limit_hits: u64,
+}
+
+impl Exposures {
+    /// What `detector` finds, with the rules' settings; `None` when it does not run. `seed` keys the hashes.
+    #[must_use]
+    pub fn new(detector: &'static DetectorInfo, settings: &Settings, seed: u64) -> Option<Self> {
+        let settings = settings.of(detector.id).filter(|s| s.enabled)?.clone();
+        let hasher = || FixedState::with_seed(seed);
+        Some(Self {
+            detector,
+            settings,
+            seed,
+            day: 0,
+            exposures: HashMap::with_hasher(hasher()),
+            order: Vec::new(),
+            services: HashMap::with_hasher(hasher()),
+            distinct: 0,
+            limit_hits: 0,
+        })
+    }
+
+    fn finding(&self, key: &Key, exposure: &Exposure) -> Finding {
+        let class = exposure.first.token.class;
+        let severity = match self.settings.severity {
+            SeverityRule::Fixed(severity) if self.settings.graver_classes.contains(class) => severity.higher(),
+            SeverityRule::Fixed(severity) => severity,
+            SeverityRule::Score => Severity::Medium,
+        };
+        let (service, token_id) = key.clone();
+        Finding {
+            detector: self.detector,
+            tags: Arc::clone(&self.settings.tags),
+            subject: Subject::Exposure { service, token_id, day: self.day },
+            severity,
+            score: points_of(severity),
+            signals: Vec::new(),
+            totals: Some(ExposureTotals {
+                tokens: exposure.tokens.len() as u64,
+                clients: exposure.clients.len() as u64,
+                requests: exposure.requests,
+            }),
+            evidence: Evidence::Use(Arc::clone(&exposure.first)),
+        }
+    }
+
+    fn tell(&mut self, key: &Key, findings: &mut Vec<Finding>) {
+        if let Some(exposure) = self.exposures.get_mut(key)
+            && exposure.requests > exposure.told
+        {
+            exposure.told = exposure.requests;
+            findings.extend(self.exposures.get(key).map(|e| self.finding(key, e)));
+        }
+    }
+
+    /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.
+    fn key_of(&mut self, observation: &Arc<Observation>) -> Key {
+        let token = &observation.token;
+        let mut key: Key = (Arc::clone(&token.service), Arc::clone(&token.id));
+        if self.exposures.contains_key(&key) {
+            return key;
+        }
+        let told_apart = self.services.entry(Arc::clone(&token.id)).or_default();
+        if *told_apart >= SERVICES {
+            key.0 = Arc::from(OTHERS);
+            self.limit_hits += 1;
+        }
+        if !self.exposures.contains_key(&key) {
+            *told_apart += 1;
+            let hasher = || FixedState::with_seed(self.seed);
+            let fresh = Exposure {
+                tokens: HashSet::with_hasher(hasher()),
+                clients: HashSet::with_hasher(hasher()),
+                requests: 0,
+                counted: None,
+                told: 0,
+                first: Arc::clone(observation),
+            };
+            self.exposures.insert(key.clone(), fresh);
+            self.order.push(key.clone());
+        }
+        key
+    }
+
+    /// A day is over: its last totals are told, and all is forgotten.
+    fn turn_day(&mut self, day: i64, findings: &mut Vec<Finding>) {
+        if day > self.day {
+            self.finish(findings);
+            self.day = day;
+        }
+    }
+}
+
+impl Detector for Exposures {
+    fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
+        let told_by_itself = matches!(observation.trigger, Trigger::Presented | Trigger::Issued);
+        // A request that only a rival copy holds may name a host that nobody named.
+        let request = &observation.request;
+        let exposed = observation.plaintext && !request.inner_hop && !request.id.is_rival();
+        if !exposed || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
+            return;
+        }
+        if self.order.is_empty() {
+            self.day = observation.now.0.div_euclid(DAY_NANOS);
+        }
+        let key = self.key_of(observation);
+        let Some(exposure) = self.exposures.get_mut(&key) else { return };
+        let again = exposure.counted.replace(observation.request.id) == Some(observation.request.id);
+        exposure.requests += u64::from(!again);
+        if self.distinct < DISTINCT {
+            self.distinct += usize::from(exposure.tokens.insert(observation.token.token));
+            let client = observation.request.client.address;
+            self.distinct += usize::from(client.is_some_and(|address| exposure.clients.insert(address)));
+        } else {
+            self.limit_hits += 1;
+        }
+        if !again && exposure.requests.is_power_of_two() {
+            self.tell(&key, findings);
+        }
+    }
+
+    fn limit_hits(&self) -> u64 {
+        self.limit_hits
+    }
+
+    fn on_time(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {
+        self.turn_day(now.0.div_euclid(DAY_NANOS), findings);
+    }
+
+    fn finish(&mut self, findings: &mut Vec<Finding>) {
+        for key in std::mem::take(&mut self.order) {
+            self.tell(&key, findings);
+        }
+        self.exposures.clear();
+        self.services.clear();
+        self.distinct = 0;
+    }
+}
