@@ -87,7 +87,7 @@ pub(super) fn counts_at_last(doubt: Doubt, segment: &Segment<'_>) -> bool {
 /// Whether the segment is signed though a SYN of the connection was not. Without SYNs nobody knows.
 pub(super) fn unexpected_signature(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
     segment.options.0.len() >= SIGNATURE_OPTION
-        && [own.terms(), peer.terms()].into_iter().flatten().any(|terms| !terms.signed)
+        && (own.is_unsigned() || peer.is_unsigned())
         && segment.options.has_md5()
 }
 
@@ -115,8 +115,7 @@ fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
 
 /// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).
 pub(super) fn timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<u32> {
-    let agreed = own.terms().is_some_and(|t| t.timestamps) && peer.terms().is_some_and(|t| t.timestamps);
-    agreed.then(|| segment.options.timestamps()).flatten().map(|(value, _)| value)
+    (own.has_timestamps() && peer.has_timestamps()).then(|| segment.options.timestamps()).flatten().map(|(value, _)| value)
 }
 
 /// Timestamps wrap as sequence numbers do.

@@ -57,7 +57,7 @@ pub(super) struct Flow<C> {
     pub(super) profile: Profile,
     /// Gone when it wants no more.
     pub(super) consumer: Option<C>,
-    streams: [Stream; 2],
+    pub(super) streams: [Stream; 2],
     /// What the table has counted of the flow.
     pub(super) counted: Counted,
     /// Who sent a believable reset and nothing since.
@@ -115,8 +115,7 @@ impl<C: StreamConsumer> Flow<C> {
         if self.over {
             return self.after_the_end(dir, segment, desk.counters);
         }
-        self.profile.hear(dir, at);
-        self.waited = 0;
+        self.hear(dir, at);
         if segment.flags.rst() {
             self.on_reset(dir, segment, desk.counters);
             return Verdict::Taken;
@@ -145,7 +144,7 @@ impl<C: StreamConsumer> Flow<C> {
                 began: began.map(|(side, offer)| (direction(side), offer)),
             };
         }
-        if own.terms().is_some() || peer.terms().is_some() {
+        if own.is_offered() || peer.is_offered() {
             out.profile.note_handshake();
         }
         for (kind, _) in oddities.into_iter().filter(|(_, seen)| *seen) {
@@ -173,6 +172,17 @@ impl<C: StreamConsumer> Flow<C> {
         let stop = out.stop;
         self.after_events(stop, desk);
         Verdict::Taken
+    }
+
+    /// A segment of this direction has come.
+    pub(super) fn hear(&mut self, dir: Direction, at: Stamp) {
+        self.profile.hear(dir, at);
+        self.waited = 0;
+    }
+
+    /// The flow goes on, and nobody has reset it.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        !self.over && self.reset.is_none()
     }
 
     /// Whether both sides tell each other again and again that they are out of step.
@@ -348,7 +358,7 @@ impl<C: StreamConsumer> Flow<C> {
         self.after_events(stop, desk);
     }
 
-    fn after_events(&mut self, stop: bool, desk: &mut Desk<'_, C::Shared>) {
+    pub(super) fn after_events(&mut self, stop: bool, desk: &mut Desk<'_, C::Shared>) {
         if stop {
             let (streams, mut out) = self.parts(Direction::Forward, desk);
             for stream in streams {
@@ -370,7 +380,8 @@ impl<C: StreamConsumer> Flow<C> {
         }
     }
 
-    fn parts<'a, 'd>(
+    #[inline]
+    pub(super) fn parts<'a, 'd>(
         &'a mut self,
         dir: Direction,
         desk: &'a mut Desk<'d, C::Shared>,
@@ -395,7 +406,8 @@ impl<C: StreamConsumer> Flow<C> {
 }
 
 /// The streams of this direction and of the other.
-fn pair(streams: &mut [Stream; 2], dir: Direction) -> (&mut Stream, &mut Stream) {
+#[inline]
+pub(super) fn pair(streams: &mut [Stream; 2], dir: Direction) -> (&mut Stream, &mut Stream) {
     let [forward, reverse] = streams;
     match dir {
         Direction::Forward => (forward, reverse),

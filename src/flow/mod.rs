@@ -54,6 +54,7 @@ mod stream;
 mod tests;
 mod timer;
 mod tracker;
+mod usual;
 
 use std::time::Duration;
 

@@ -68,6 +68,16 @@ pub(super) fn take_ack<C: StreamConsumer>(segment: &Segment<'_>, stream: &mut St
     }
 }
 
+/// The timestamp of a segment that is next, or was.
+#[inline]
+pub(super) fn note_timestamp(segment: &Segment<'_>, own: &mut Stream, peer: &Stream) {
+    if let Some(value) = doubt::timestamp(segment, own, peer)
+        && doubt::is_older(own.timestamp, value)
+    {
+        own.timestamp = value;
+    }
+}
+
 /// Bytes and FIN.
 pub(super) fn take_bytes<C: StreamConsumer>(
     segment: &Segment<'_>,
@@ -97,11 +107,8 @@ pub(super) fn take_bytes<C: StreamConsumer>(
         } else {
             piece = piece.limited_to(own.limit_to_fin(end));
             out.counters.after_fin_bytes += (end - piece.end()) as u64;
-            if start <= own.next
-                && let Some(value) = doubt::timestamp(segment, own, peer)
-                && doubt::is_older(own.timestamp, value)
-            {
-                own.timestamp = value;
+            if start <= own.next {
+                note_timestamp(segment, own, peer);
             }
             if let Some(pointer) = segment.urgent() {
                 own.note_urgent(start, pointer);

@@ -80,7 +80,9 @@ pub(super) struct Recall {
     capacity: u64,
     /// Bytes ever written, those skipped at the end of the ring included.
     head: u64,
-    /// The piece written last.
+    /// Where in the ring that is, or its end.
+    at: u64,
+    /// The piece written last, counted as `head`.
     last: u64,
 }
 
@@ -89,7 +91,7 @@ impl Recall {
     pub(super) fn new(capacity: u64) -> Self {
         let capacity = capacity / UNIT * UNIT;
         let useful = capacity >= 2 * (REACH + HEADER) as u64;
-        Self { ring: Vec::new(), capacity: if useful { capacity } else { 0 }, head: UNIT, last: 0 }
+        Self { ring: Vec::new(), capacity: if useful { capacity } else { 0 }, head: UNIT, at: UNIT, last: 0 }
     }
 
     /// Memory in bytes.
@@ -107,28 +109,29 @@ impl Recall {
             return memory.newest;
         }
         let size = HEADER + bytes.len();
-        let left = self.capacity - self.head % self.capacity;
+        let left = self.capacity - self.at;
         if left < size as u64 {
             self.head += left;
+            self.at = 0;
         }
-        let at = self.index(self.head);
+        let at = self.at as usize;
         self.grow_to(at + size);
-        let len = bytes.len() as u16;
+        let header = Header {
+            before: memory.newest,
+            owner: memory.owner,
+            start: piece.start,
+            len: bytes.len() as u16,
+            ttl: piece.ttl,
+            rival: piece.rival,
+        };
         if let Some(place) = self.ring.get_mut(at..at + size)
-            && let Some((header, body)) = place.split_at_mut_checked(HEADER)
+            && let Some((front, body)) = place.split_first_chunk_mut()
         {
-            let fields = [
-                &memory.newest.0.to_le_bytes()[..],
-                &memory.owner.to_le_bytes(),
-                &piece.start.to_le_bytes(),
-                &len.to_le_bytes(),
-                &[piece.ttl, u8::from(piece.rival)],
-            ];
-            header.iter_mut().zip(fields.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+            *front = header.to_bytes();
             body.copy_from_slice(bytes);
         }
         self.last = self.head;
-        self.head += (size as u64).next_multiple_of(UNIT);
+        self.move_on(size);
         Trace((self.last / UNIT) as u32)
     }
 
@@ -137,23 +140,31 @@ impl Recall {
         if memory.newest.is_none() || memory.newest.0 != (self.last / UNIT) as u32 {
             return false;
         }
-        let Some((_, before)) = self.piece(memory.newest, memory.owner) else { return false };
-        let len = before.bytes.len() + piece.bytes.len();
-        let fits = self.last % self.capacity + (HEADER + len) as u64 <= self.capacity && len <= REACH;
+        let Some((header, before)) = self.piece(memory.newest, memory.owner) else { return false };
+        let (start, len) = (self.index(self.last), before.bytes.len() + piece.bytes.len());
+        let fits = (start + HEADER + len) as u64 <= self.capacity && len <= REACH;
         let goes_on = before.end() == piece.start && before.ttl == piece.ttl && !before.rival && !piece.rival;
         if !fits || !goes_on {
             return false;
         }
-        let (start, at) = (self.index(self.last), self.index(self.last) + HEADER + before.bytes.len());
+        let at = start + HEADER + before.bytes.len();
         self.grow_to(at + piece.bytes.len());
         if let Some(place) = self.ring.get_mut(at..at + piece.bytes.len()) {
             place.copy_from_slice(piece.bytes);
         }
-        if let Some(field) = self.ring.get_mut(start + 16..start + 18) {
-            field.copy_from_slice(&(len as u16).to_le_bytes());
+        if let Some(front) = self.ring.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+            *front = Header { len: len as u16, ..header }.to_bytes();
         }
-        self.head = self.last + ((HEADER + len) as u64).next_multiple_of(UNIT);
+        (self.head, self.at) = (self.last, start as u64);
+        self.move_on(HEADER + len);
         true
+    }
+
+    /// The next piece begins `size` bytes on, or a little further.
+    fn move_on(&mut self, size: usize) {
+        let size = (size as u64).next_multiple_of(UNIT);
+        self.head += size;
+        self.at += size;
     }
 
     /// Compares a copy with what was told.
@@ -246,8 +257,8 @@ impl Recall {
         Back { recall: self, memory, bytes: 0, pieces: 0, forgotten: false }
     }
 
-    /// A piece, and the one before it.
-    fn piece(&self, place: Trace, owner: u32) -> Option<(Trace, Piece<'_>)> {
+    /// A piece and what stands before it.
+    fn piece(&self, place: Trace, owner: u32) -> Option<(Header, Piece<'_>)> {
         let units = self.head / UNIT;
         let back = u64::from((units as u32).wrapping_sub(place.0));
         let at = units.checked_sub(back)? * UNIT;
@@ -255,19 +266,20 @@ impl Recall {
             return None;
         }
         let entry = self.ring.get(self.index(at)..)?;
-        let (header, rest) = entry.split_first_chunk::<HEADER>()?;
-        let &[b0, b1, b2, b3, o0, o1, o2, o3, s0, s1, s2, s3, s4, s5, s6, s7, l0, l1, ttl, rival, ..] = header;
-        if u32::from_le_bytes([o0, o1, o2, o3]) != owner {
+        let (front, rest) = entry.split_first_chunk()?;
+        let header = Header::from_bytes(*front);
+        if header.owner != owner {
             return None;
         }
-        let bytes = rest.get(..usize::from(u16::from_le_bytes([l0, l1])))?;
-        let start = i64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
-        let before = Trace(u32::from_le_bytes([b0, b1, b2, b3]));
-        Some((before, Piece { start, bytes, ttl, rival: rival != 0 }))
+        let bytes = rest.get(..usize::from(header.len))?;
+        Some((header, Piece { start: header.start, bytes, ttl: header.ttl, rival: header.rival }))
     }
 
+    /// Where in the ring something is that was written within its capacity.
     fn index(&self, at: u64) -> usize {
-        (at % self.capacity.max(1)) as usize
+        let back = self.head.saturating_sub(at);
+        let index = if back <= self.at { self.at - back } else { (self.at + self.capacity).saturating_sub(back) };
+        index as usize
     }
 
     /// Doubles, up to the capacity.
@@ -278,6 +290,44 @@ impl Recall {
                 self.ring.reserve_exact(wanted - self.ring.len());
             }
             self.ring.resize(len, 0);
+        }
+    }
+}
+
+/// What stands before a piece in the ring.
+#[derive(Clone, Copy)]
+struct Header {
+    before: Trace,
+    owner: u32,
+    start: i64,
+    len: u16,
+    ttl: u8,
+    rival: bool,
+}
+
+impl Header {
+    fn to_bytes(self) -> [u8; HEADER] {
+        let words = [
+            u64::from(self.before.0) | u64::from(self.owner) << 32,
+            self.start.cast_unsigned(),
+            u64::from(self.len) | u64::from(self.ttl) << 16 | u64::from(self.rival) << 24,
+        ];
+        let mut bytes = [0; HEADER];
+        bytes.as_chunks_mut().0.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; HEADER]) -> Self {
+        let mut words = [0; HEADER / 8];
+        words.iter_mut().zip(bytes.as_chunks().0).for_each(|(to, word)| *to = u64::from_le_bytes(*word));
+        let [place, start, about] = words;
+        Self {
+            before: Trace(place as u32),
+            owner: (place >> 32) as u32,
+            start: start.cast_signed(),
+            len: about as u16,
+            ttl: (about >> 16) as u8,
+            rival: about >> 24 != 0,
         }
     }
 }
@@ -299,11 +349,11 @@ impl<'a> Iterator for Back<'a> {
         if self.memory.newest.is_none() || self.bytes >= REACH || self.pieces >= PIECES {
             return None;
         }
-        let Some((before, mut piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
+        let Some((header, mut piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
             self.forgotten = true;
             return None;
         };
-        self.memory.newest = before;
+        self.memory.newest = header.before;
         self.pieces += 1;
         if !piece.rival {
             let beyond = (self.bytes + piece.bytes.len()).saturating_sub(REACH);

@@ -363,9 +363,24 @@ impl Stream {
         !finished
     }
 
+    /// The SYN that this stream began with was seen.
+    pub(super) fn is_offered(&self) -> bool {
+        self.marks & OFFERED != 0
+    }
+
+    /// That SYN offered timestamps.
+    pub(super) fn has_timestamps(&self) -> bool {
+        self.marks & (OFFERED | TIMESTAMPS) == OFFERED | TIMESTAMPS
+    }
+
+    /// That SYN was not signed.
+    pub(super) fn is_unsigned(&self) -> bool {
+        self.marks & (OFFERED | SIGNED) == OFFERED
+    }
+
     /// The SYN that this stream began with; its sequence number is not kept.
     pub(super) fn terms(&self) -> Option<Terms> {
-        (self.marks & OFFERED != 0).then(|| Terms {
+        self.is_offered().then(|| Terms {
             window_scale: Some(self.marks & SCALE).filter(|&scale| scale != SCALE),
             timestamps: self.marks & TIMESTAMPS != 0,
             signed: self.marks & SIGNED != 0,

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 use std::mem::size_of;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -16,6 +16,7 @@ use super::reassembler::PATIENCE;
 use super::recall::Recall;
 use super::slab::Slab;
 use super::timer::{Timers, Waiting};
+use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{Stamp, Timestamp};
@@ -108,6 +109,37 @@ impl<C: StreamConsumer> FlowTable<C> {
                 return;
             }
         };
+        if !self.take_usual(slot, dir, segment, at, shared) {
+            self.take_any(slot, dir, segment, at, shared);
+        }
+        self.relieve(slot, shared);
+        self.make_room(Some(slot), shared);
+    }
+
+    /// Lets the flow in `slot` take a usual segment; false when it is not usual.
+    fn take_usual(
+        &mut self,
+        slot: u32,
+        dir: Direction,
+        segment: &Segment<'_>,
+        at: Stamp,
+        shared: &mut C::Shared,
+    ) -> bool {
+        let Some(flow) = self.flows.get_mut(slot) else { return false };
+        self.current = Some(slot);
+        let now = self.timers.now();
+        let (config, counters, recall) = (&self.config, &mut self.counters, &mut self.recall);
+        let usual = flow.on_usual_segment(dir, segment, at, &mut Desk { config, counters, shared, recall, slot, now });
+        match usual {
+            Some(Usual::Told) => self.settle(slot, false),
+            Some(Usual::Quiet) => self.timers.touch(slot, Waiting::Established),
+            None => {}
+        }
+        self.current = None;
+        usual.is_some()
+    }
+
+    fn take_any(&mut self, slot: u32, dir: Direction, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
         let mut reopened = None;
         self.at_flow(slot, shared, |flow, desk| {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
@@ -136,8 +168,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.sources.remove(before);
             self.sources.add(after);
         }
-        self.relieve(slot, shared);
-        self.make_room(Some(slot), shared);
     }
 
     /// It is `now`: to be said before every segment, by an owner that hears more than the segments of
@@ -191,6 +221,13 @@ impl<C: StreamConsumer> FlowTable<C> {
         let was_over = flow.over;
         let (config, counters, recall) = (&self.config, &mut self.counters, &mut self.recall);
         act(flow, &mut Desk { config, counters, shared, recall, slot, now });
+        self.settle(slot, was_over);
+        self.current = None;
+    }
+
+    /// Counts what the flow in `slot` holds now, and files it by what it waits for.
+    fn settle(&mut self, slot: u32, was_over: bool) {
+        let Some(flow) = self.flows.get_mut(slot) else { return };
         self.counters.recall_bytes = self.recall.bytes();
         let (before, after) = (flow.counted, flow.holds());
         self.counters.heap_bytes += u64::from(after.heap);
@@ -202,7 +239,6 @@ impl<C: StreamConsumer> FlowTable<C> {
         if !(was_over && flow.over) {
             self.timers.touch(slot, flow.waiting());
         }
-        self.current = None;
     }
 
     fn admit(&mut self, profile: Profile, hash: u32, shared: &mut C::Shared) -> u32 {
@@ -300,12 +336,19 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// The same for both directions of a flow.
     fn hash(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
-        let (low, high) = if one <= other { (one, other) } else { (other, one) };
         let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
-        hasher.write_u128(bits(low.ip));
-        hasher.write_u128(bits(high.ip));
+        if let (IpAddr::V4(a), IpAddr::V4(b)) = (one.ip, other.ip) {
+            let end = |ip: Ipv4Addr, port| u64::from(ip.to_bits()) << 16 | u64::from(port);
+            let (a, b): (u64, u64) = (end(a, one.port), end(b, other.port));
+            hasher.write_u64(a.min(b));
+            hasher.write_u64(a.max(b));
+        } else {
+            let (low, high) = if one <= other { (one, other) } else { (other, one) };
+            hasher.write_u128(bits(low.ip));
+            hasher.write_u128(bits(high.ip));
+            hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
+        }
         hasher.write_u64(tenant);
-        hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
         let hash = hasher.finish();
         (hash ^ (hash >> 32)) as u32
     }

@@ -145,6 +145,10 @@ impl<'a> TcpOptions<'a> {
     /// Timestamp value and echo reply.
     #[must_use]
     pub fn timestamps(self) -> Option<(u32, u32)> {
+        // Nearly all segments have this option alone, behind two fillers (RFC 7323, appendix A).
+        if let [1, 1, Self::TIMESTAMPS, 10, a, b, c, d, e, f, g, h] = *self.0 {
+            return Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        }
         let mut bytes = Reader::new(self.find(Self::TIMESTAMPS).filter(|bytes| bytes.len() == 8)?);
         Some((bytes.u32()?, bytes.u32()?))
     }
@@ -153,6 +157,9 @@ impl<'a> TcpOptions<'a> {
     /// signature drops it.
     #[must_use]
     pub fn has_md5(self) -> bool {
+        if matches!(self.0, [1, 1, Self::TIMESTAMPS, 10, ..] if self.0.len() == 12) {
+            return false;
+        }
         self.iter().any(|(kind, _)| kind == Self::MD5 || kind == Self::AUTHENTICATION)
     }
 

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use super::line::trim;
+use super::lines::{Line, Lines};
+use crate::base::find::find_any;
 use crate::proto::Header;
 
 /// Longest head that is read, in bytes, first line and blank line included.
@@ -37,16 +39,15 @@ impl BlankLine {
     /// The number of bytes up to and including the blank line, if it ends in `piece`.
     /// Lines end with LF; any CR before it is ignored.
     pub(super) fn find(&mut self, piece: &[u8]) -> Option<usize> {
-        let mut from = 0;
-        for lf in memchr::memchr_iter(b'\n', piece) {
-            let ink = piece.get(from..lf).is_some_and(has_ink);
-            from = lf.saturating_add(1);
-            if !self.inked && !ink {
-                return Some(from);
+        let mut rest = piece;
+        while let Some((line, behind)) = find_any(rest, [b'\n']).and_then(|lf| rest.split_at_checked(lf)) {
+            rest = behind.get(1..).unwrap_or_default();
+            if !self.inked && !has_ink(line) {
+                return Some(piece.len().saturating_sub(rest.len()));
             }
             self.inked = false;
         }
-        self.inked |= piece.get(from..).is_some_and(has_ink);
+        self.inked |= has_ink(rest);
         None
     }
 }
@@ -111,51 +112,50 @@ pub(super) struct Fields<'a> {
     pub(super) framing: bool,
 }
 
-/// Splits the lines after the first line into fields; `crlf` when that line ended so.
-///
-/// Read as the most permissive servers do: LF alone ends a line, white space before the colon is
-/// no part of the name, a line that begins with white space continues the field before it
-/// (obs-fold, RFC 9112 §5.2), a line without colon is ignored. A CR alone ends a line where a field
-/// follows it. A last line without LF is not read.
-pub(super) fn fields(block: &[u8], crlf: bool) -> Fields<'_> {
-    let mut all = Fields::default();
-    let mut previous = Previous::Nothing;
-    let mut from = 0;
-    for lf in memchr::memchr_iter(b'\n', block) {
-        let line = block.get(from..lf).unwrap_or_default();
-        let bare = crlf && !line.ends_with(b"\r");
-        from = lf.saturating_add(1);
-        if !has_ink(line) {
-            all.line_end |= bare;
-            break;
-        }
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            match (&previous, all.headers.last_mut()) {
-                (Previous::Kept, Some(header)) => {
-                    unfold(&mut header.value, trim(line, is_blank));
-                    all.framing |= frames(header.name);
-                    continue;
+impl<'a> Fields<'a> {
+    /// Splits the lines after the first line into fields, of which there are none yet; `crlf` when
+    /// that line ended so.
+    ///
+    /// Read as the most permissive servers do: LF alone ends a line, white space before the colon is
+    /// no part of the name, a line that begins with white space continues the field before it
+    /// (obs-fold, RFC 9112 §5.2), a line without colon is ignored. A CR alone ends a line where a field
+    /// follows it. A last line without LF is not read.
+    pub(super) fn read(&mut self, block: &'a [u8], crlf: bool) {
+        let mut previous = Previous::Nothing;
+        for Line { text: line, colon, bare_cr } in Lines(block) {
+            let bare = crlf && !line.ends_with(b"\r");
+            if !has_ink(line) {
+                self.line_end |= bare;
+                break;
+            }
+            let indented = matches!(line.first(), Some(b' ' | b'\t'));
+            if indented {
+                match (&previous, self.headers.last_mut()) {
+                    (Previous::Kept, Some(header)) => {
+                        unfold(&mut header.value, trim(line, is_blank));
+                        self.framing |= frames(header.name);
+                        continue;
+                    }
+                    (Previous::BeyondLimit, _) => continue,
+                    _ => {} // nothing to continue: perhaps an indented field
                 }
-                (Previous::BeyondLimit, _) => continue,
-                _ => {} // nothing to continue: perhaps an indented field
+            }
+            previous = self.field(line, colon, bare || indented);
+            if bare_cr {
+                previous = self.fields_inside(line, previous);
             }
         }
-        previous = all.line(line, bare || matches!(line.first(), Some(b' ' | b'\t')));
     }
-    all
-}
 
-impl<'a> Fields<'a> {
-    /// One line; `odd` when some hosts do not take it for one.
-    fn line(&mut self, line: &'a [u8], odd: bool) -> Previous {
-        let mut previous = self.field(line, odd);
+    /// The fields behind bare CRs in a line, and what the line comes to with them.
+    fn fields_inside(&mut self, line: &'a [u8], mut previous: Previous) -> Previous {
         let mut rest = line;
         while let Some(cr) = memchr::memchr(b'\r', rest) {
             rest = rest.get(cr.saturating_add(1)..).unwrap_or_default();
             if is_field(rest) {
                 self.line_end = true;
                 self.cut_last(line.len().saturating_sub(rest.len()), line);
-                previous = self.field(rest, true);
+                previous = self.field(rest, memchr::memchr(b':', rest), true);
             }
         }
         previous
@@ -172,8 +172,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn field(&mut self, line: &'a [u8], odd: bool) -> Previous {
-        let field = memchr::memchr(b':', line).and_then(|colon| {
+    /// The field of a line with its first colon at `colon`; `odd` when some hosts do not take it for one.
+    fn field(&mut self, line: &'a [u8], colon: Option<usize>, odd: bool) -> Previous {
+        let field = colon.and_then(|colon| {
             let (before, value) = line.split_at_checked(colon)?;
             let name = trim(before, is_blank);
             let spaced = before.last().is_some_and(|b| is_blank(*b));
@@ -223,6 +224,12 @@ fn unfold<'a>(value: &mut Cow<'a, [u8]>, more: &'a [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fields(block: &[u8], crlf: bool) -> Fields<'_> {
+        let mut fields = Fields::default();
+        fields.read(block, crlf);
+        fields
+    }
 
     fn read(block: &str) -> Vec<(String, String)> {
         fields_of(block).0

@@ -37,6 +37,17 @@ pub(super) struct StatusLine {
     pub(super) version: HttpVersion,
 }
 
+/// A first line, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FirstLine<'a> {
+    /// Of a request.
+    Request(RequestLine<'a>),
+    /// Of a request, for hosts that take the bare CR at this place for the end of the line.
+    Cut(RequestLine<'a>, usize),
+    /// Of a reply.
+    Status(StatusLine),
+}
+
 /// Longest method that is believed, in bytes: nginx takes any that fits in its buffer of 8 KiB and
 /// passes it on to applications that do not look at it.
 const METHOD_LIMIT: usize = 8192;
@@ -140,18 +151,26 @@ fn version(word: &[u8]) -> Option<HttpVersion> {
     Some(if number == b"1.0" { HttpVersion::V10 } else { HttpVersion::V11 })
 }
 
+/// Reads a complete line as the first line of a message that is expected here. No line is that of a
+/// request and of a reply, and rigour does not change what is read.
+pub(super) fn first_line(line: &[u8], expect: Expect, rigour: Rigour) -> Option<FirstLine<'_>> {
+    let (request, reply) = (expect != Expect::Response, expect != Expect::Request);
+    let whole = if request { request_line(line, rigour).map(FirstLine::Request) } else { None };
+    whole
+        .or_else(|| if reply { status_line(line).map(FirstLine::Status) } else { None })
+        .or_else(|| if request && rigour == Rigour::Permissive { before_bare_cr(line) } else { None })
+}
+
 /// Whether a complete line is the first line of a message that is expected here.
 pub(super) fn begins(line: &[u8], expect: Expect, rigour: Rigour) -> bool {
-    (expect != Expect::Response && request_line(line, rigour).is_some())
-        || (expect != Expect::Request && status_line(line).is_some())
-        || (expect != Expect::Response && rigour == Rigour::Permissive && before_bare_cr(line).is_some())
+    first_line(line, expect, rigour).is_some()
 }
 
 /// The request line that ends at a bare CR, for hosts that take this for the end of a line; `line` as
 /// a whole is none.
-pub(super) fn before_bare_cr(line: &[u8]) -> Option<&[u8]> {
+fn before_bare_cr(line: &[u8]) -> Option<FirstLine<'_>> {
     let cr = memchr::memchr(b'\r', line).filter(|cr| cr.saturating_add(1) < line.len())?;
-    line.get(..cr).filter(|first| request_line(first, Rigour::Strict).is_some())
+    request_line(line.get(..cr)?, Rigour::Strict).map(|read| FirstLine::Cut(read, cr))
 }
 
 /// Whether a line that begins with `prefix` could still be one for which [`begins`] holds.
@@ -249,7 +268,7 @@ mod tests {
     fn a_request_line_may_end_at_a_bare_cr() {
         let line = b"GET / HTTP/1.1\rCookie: s=1\r";
         assert!(request_line(line, Rigour::Permissive).is_none());
-        assert_eq!(before_bare_cr(line), Some(&b"GET / HTTP/1.1"[..]));
+        assert!(matches!(before_bare_cr(line), Some(FirstLine::Cut(read, 14)) if read.target == b"/"));
         assert!(begins(line, Expect::Request, Rigour::Permissive));
         assert_eq!(before_bare_cr(b"GET / HTTP/1.1\r"), None);
     }

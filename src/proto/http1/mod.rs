@@ -4,6 +4,7 @@
 //! | file | question |
 //! |---|---|
 //! | `line` | is this line the first line of a message? |
+//! | `lines` | where do its lines end? |
 //! | `head` | where does a head end, and which fields are in it? |
 //! | `framing` | how long is the body? |
 //! | `body` | where in the body are we? |
@@ -27,6 +28,7 @@ mod framing;
 mod head;
 mod hidden;
 mod line;
+mod lines;
 mod pairing;
 mod request;
 mod seeker;
@@ -47,11 +49,11 @@ use crate::flow::{Direction, FlowInfo, Interest};
 use crate::proto::conversation::{Voice, of};
 use crate::proto::{Ambiguity, Message, MessageSink, ResponseHead};
 use framing::{Framing, of_request, of_response};
-use head::{Fields, carried, fields};
+use head::{Fields, carried};
 use hidden::Hidden;
-use line::{Expect, RequestLine, status_line};
+use line::{Expect, RequestLine};
 use pairing::{Asked, Pairing};
-use request::{asked, fingerprint, head_of, request};
+use request::{asked, fingerprint, head_of, request, status};
 use side::{Found, Head, Side, Then};
 
 pub(super) use line::{is_first_line, may_be_first_line};
@@ -317,8 +319,9 @@ impl Http1 {
             voice.counters().head_limit_hits += 1;
         }
         let stamps = Stamps { first: head.first, complete: at, whole: head.whole };
+        let mut fields = Fields::default();
         if self.expect(dir) != Expect::Response
-            && let Some((line, fields)) = request(&head)
+            && let Some(line) = request(&head, &mut fields)
         {
             self.client = Some(dir);
             voice.counters().header_limit_hits += fields.beyond as u64;
@@ -334,16 +337,13 @@ impl Http1 {
                 }
             }
             Turn::None
-        } else if let Some((line, block)) = head.bytes.split_at_checked(head.line)
-            && let Some(line) = status_line(line.strip_suffix(b"\n").unwrap_or(line))
-        {
+        } else if let Some(line) = status(&head, &mut fields) {
             self.client = Some(dir.opposite());
             if too_long {
                 self.pairing.doubt();
             }
-            let Fields { headers, beyond, .. } = fields(block, false);
-            voice.counters().header_limit_hits += beyond as u64;
-            let head = ResponseHead { status: line.status, version: line.version, headers: &headers };
+            voice.counters().header_limit_hits += fields.beyond as u64;
+            let head = ResponseHead { status: line.status, version: line.version, headers: &fields.headers };
             self.on_response(dir, head, stamps, voice)
         } else {
             Turn::None
@@ -448,8 +448,10 @@ impl Http1 {
             return;
         }
         let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) else { return };
-        let head = Head { first: held.first, whole: true, part: false, line: held.line, bytes: (&held.bytes).into() };
-        if let Some((line, fields)) = request(&head) {
+        let (first, bytes) = (held.first, (&held.bytes).into());
+        let head = Head { first, whole: true, part: false, line: held.line, bytes, read: None };
+        let mut fields = Fields::default();
+        if let Some(line) = request(&head, &mut fields) {
             let head = head_of(line, &fields.headers);
             let ordinal = self.count(asked(&head), voice);
             voice.say(Message::Request { ordinal, dir: client, first: held.first, complete: at, head });

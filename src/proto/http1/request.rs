@@ -5,10 +5,10 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::Http1;
-use super::head::{Fields, fields};
-use super::line::{RequestLine, Rigour, before_bare_cr, request_line};
+use super::head::Fields;
+use super::line::{Expect, FirstLine, RequestLine, Rigour, StatusLine, first_line};
 use super::pairing::Asked;
-use super::side::Head;
+use super::side::{Head, strip};
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
 use crate::proto::conversation::Voice;
@@ -24,18 +24,37 @@ pub(super) fn asked(head: &RequestHead<'_>) -> Asked {
     }
 }
 
-/// The head of a request, taken apart; `None` when it is none.
-pub(super) fn request<'h>(head: &'h Head<'_>) -> Option<(RequestLine<'h>, Fields<'h>)> {
+/// The head of a request, taken apart: its first line, and its fields into `fields`. `None` when it
+/// is none.
+pub(super) fn request<'h>(head: &'h Head<'_>, fields: &mut Fields<'h>) -> Option<RequestLine<'h>> {
     let (line, block) = head.bytes.split_at_checked(head.line)?;
-    let stripped = line.strip_suffix(b"\n").unwrap_or(line);
+    let stripped = strip(line);
     let crlf = stripped.ends_with(b"\r");
-    if let Some(line) = request_line(stripped, Rigour::Permissive) {
-        return Some((line, fields(block, crlf)));
+    let read = head.read.or_else(|| first_line(stripped, Expect::Request, Rigour::Permissive));
+    match read? {
+        FirstLine::Request(line) => {
+            fields.read(block, crlf);
+            Some(line)
+        }
+        FirstLine::Cut(line, end) => {
+            fields.read(head.bytes.get(end.saturating_add(1)..)?, crlf);
+            fields.line_end = true;
+            Some(line)
+        }
+        FirstLine::Status(_) => None,
     }
-    let first = before_bare_cr(stripped)?;
-    let mut fields = fields(head.bytes.get(first.len().saturating_add(1)..)?, crlf);
-    fields.line_end = true;
-    Some((request_line(first, Rigour::Permissive)?, fields))
+}
+
+/// The same for the head of a reply.
+pub(super) fn status<'h>(head: &'h Head<'_>, fields: &mut Fields<'h>) -> Option<StatusLine> {
+    let (line, block) = head.bytes.split_at_checked(head.line)?;
+    match head.read.or_else(|| first_line(strip(line), Expect::Response, Rigour::Permissive))? {
+        FirstLine::Status(line) => {
+            fields.read(block, false);
+            Some(line)
+        }
+        FirstLine::Request(_) | FirstLine::Cut(..) => None,
+    }
 }
 
 pub(super) fn head_of<'h>(line: RequestLine<'h>, headers: &'h [Header<'h>]) -> RequestHead<'h> {
@@ -58,7 +77,8 @@ pub(in crate::proto) fn tell_rival<S: MessageSink>(
     if http1.is_some_and(|h| h.has_told(&head.bytes, voice.flow())) {
         return;
     }
-    let Some((line, fields)) = request(head) else { return };
+    let mut fields = Fields::default();
+    let Some(line) = request(head, &mut fields) else { return };
     *told = told.saturating_add(1);
     let ordinal = u32::MAX.saturating_sub(*told).max(FIRST_RIVAL);
     let request = head_of(line, &fields.headers);

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::collect::Collect;
 use super::framing::{BodyKind, Framing};
 use super::head::BlankLine;
-use super::line::{Expect, Rigour, begins, request_line};
+use super::line::{Expect, FirstLine, Rigour, begins, request_line};
 use super::watch::Watch;
 use crate::base::time::Stamp;
 use crate::flow::Interest;
@@ -82,6 +82,8 @@ pub(in crate::proto) struct Head<'a> {
     pub(super) whole: bool,
     /// It goes on with a head whose first part was given out before.
     pub(super) part: bool,
+    /// What the first line says, where that is known.
+    pub(super) read: Option<FirstLine<'a>>,
 }
 
 /// What [`Side::next`] came to.
@@ -186,7 +188,7 @@ impl Side {
         self.state = State::Lost;
         let Partial { mut bytes, first, part } = *self.partial.take()?;
         bytes.truncate(memchr::memrchr(b'\n', &bytes)?.saturating_add(1));
-        Some(Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: false, part })
+        Some(Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: false, part, read: None })
     }
 
     /// Whether bytes were lost on this side since its last head.
@@ -310,6 +312,11 @@ impl Side {
     pub(super) fn next<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect) -> (usize, Found<'a>) {
         let (used, found) = match self.look_aside(rest, at, expect) {
             Ok(piece) => match self.state {
+                // Nearly always the message that is due follows at once.
+                State::Between if self.aside.is_none() && !matches!(piece.first(), Some(b'\r' | b'\n')) => {
+                    self.state = State::FirstLine(Rigour::Permissive);
+                    self.first_line(piece, at, expect, Rigour::Permissive)
+                }
                 State::Between => self.skip_blank_lines(piece),
                 State::FirstLine(rigour) => self.first_line(piece, at, expect, rigour),
                 State::Fields { line, scan } => self.fields(piece, line, scan),
@@ -406,7 +413,7 @@ fn line_end(end: usize) -> u32 {
     u32::try_from(end).unwrap_or(u32::MAX)
 }
 
-fn strip(line: &[u8]) -> &[u8] {
+pub(super) fn strip(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\n").unwrap_or(line)
 }
 

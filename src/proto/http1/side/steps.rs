@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::body::{Body, Passed};
 use super::super::head::{BlankLine, HEAD_LIMIT};
-use super::super::line::{Expect, Rigour, begins, may_begin};
+use super::super::line::{Expect, FirstLine, Rigour, begins, first_line, may_begin};
 use super::super::watch::Watch;
 use super::{Found, Head, Partial, Side, State, line_end, strip};
 use crate::base::time::Stamp;
@@ -61,9 +61,9 @@ impl Side {
         let (line, after) = room.split_at_checked(lf.saturating_add(1)).unwrap_or((room, &[]));
         self.looked_at(line);
         if self.partial.is_none() {
-            return match begins(strip(line), expect, rigour) {
-                true => self.fields_in_place(room, line.len(), after, at),
-                false => self.not_message(line.len(), expect, rigour, true),
+            return match first_line(strip(line), expect, rigour) {
+                Some(read) => self.fields_in_place(room, (line.len(), read), after, at),
+                None => self.not_message(line.len(), expect, rigour, true),
             };
         }
         let whole = self.keep(line, at);
@@ -109,12 +109,20 @@ impl Side {
         (used, if fails { Found::NotMessage } else { Found::Nothing })
     }
 
-    /// The fields of a head that begins with `room`, whose first line ended before `line`.
-    fn fields_in_place<'a>(&mut self, room: &'a [u8], line: usize, after: &'a [u8], at: Stamp) -> (usize, Found<'a>) {
+    /// The fields of a head that begins with `room`, whose first line ended before `line` and says `read`.
+    fn fields_in_place<'a>(
+        &mut self,
+        room: &'a [u8],
+        (line, read): (usize, FirstLine<'a>),
+        after: &'a [u8],
+        at: Stamp,
+    ) -> (usize, Found<'a>) {
         let mut scan = BlankLine::default();
         self.looked_at(after);
-        let head =
-            |bytes, whole| Found::Head(Head { bytes: Cow::Borrowed(bytes), line, first: at, whole, part: false });
+        let head = |bytes, whole| {
+            let bytes = Cow::Borrowed(bytes);
+            Found::Head(Head { bytes, line, first: at, whole, part: false, read: Some(read) })
+        };
         if let Some(end) = scan.find(after) {
             self.state = State::Between;
             let end = line.saturating_add(end);
@@ -142,7 +150,7 @@ impl Side {
         // Until the caller says more, the next message is due.
         self.state = State::Between;
         let Partial { bytes, first, part } = self.partial.take().map(|p| *p).unwrap_or_default();
-        let head = Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part };
+        let head = Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part, read: None };
         (piece.len(), Found::Head(head))
     }
 
