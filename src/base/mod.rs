@@ -1,7 +1,9 @@
 //! Floor 0: time, addresses, ids, secrets. Takes nothing, gives the small words everyone uses.
 
 pub mod ids;
+pub(crate) mod index;
 pub mod net;
 pub mod reader;
 pub mod secret;
+pub(crate) mod slab;
 pub mod time;
