@@ -66,8 +66,8 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     use Step::{
-        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, HttpsLogin, InspectPath, LeaveNetwork, OutOfUrls, RenewAtLogin,
-        ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
+        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, HttpsLogin, InspectPath, LeaveNetwork, OutOfUrls,
+        RenewAtLogin, ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
     };
     let steps: &[Step] = match detector.id {
         "TT-1001" | "TT-1002" | "TT-1008" | "TT-1009" | "TT-1010" => &[AskOwner, Revoke, SecondFactor],

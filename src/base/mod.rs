@@ -2,7 +2,9 @@
 
 pub mod find;
 pub mod ids;
+pub(crate) mod index;
 pub mod net;
 pub mod reader;
 pub mod secret;
+pub(crate) mod slab;
 pub mod time;

@@ -4,7 +4,7 @@
 //! site carry a token, and each by itself is no news.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -12,7 +12,6 @@ use foldhash::fast::FixedState;
 use super::finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Subject};
 use super::score::points_of;
 use super::settings::{DetectorSettings, Settings, SeverityRule};
-use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::session::{Evidence, Observation, Trigger};
 use crate::token::RequestId;
@@ -33,8 +32,9 @@ type Key = (Arc<str>, Arc<str>);
 
 #[derive(Debug)]
 struct Exposure {
-    tokens: HashSet<TokenRef, FixedState>,
-    clients: HashSet<IpAddr, FixedState>,
+    /// Keyed hashes of tokens and of client addresses: they are only counted.
+    tokens: HashSet<u64, FixedState>,
+    clients: HashSet<u64, FixedState>,
     requests: u64,
     /// The request counted last: one exchange may present and issue.
     counted: Option<RequestId>,
@@ -166,9 +166,10 @@ impl Detector for Exposures {
         let again = exposure.counted.replace(observation.request.id) == Some(observation.request.id);
         exposure.requests += u64::from(!again);
         if self.distinct < DISTINCT {
-            self.distinct += usize::from(exposure.tokens.insert(observation.token.token));
-            let client = observation.request.client.address;
-            self.distinct += usize::from(client.is_some_and(|address| exposure.clients.insert(address)));
+            let hasher = FixedState::with_seed(self.seed);
+            self.distinct += usize::from(exposure.tokens.insert(hasher.hash_one(observation.token.token)));
+            let client = observation.request.client.address.map(|address| hasher.hash_one(address));
+            self.distinct += usize::from(client.is_some_and(|client| exposure.clients.insert(client)));
         } else {
             self.limit_hits += 1;
         }

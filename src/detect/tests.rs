@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::credential::CREDENTIAL;
 use super::*;
+use crate::base::ids::Digest16;
 use crate::session::Observation;
 use crate::session::testing::{World, browser, client, curl, strong, with_mac};
-use crate::base::ids::Digest16;
 use crate::token::{Carrier, Outcome, SeenToken, TokenClass, TokenUse};
 
 /// Settings as the built-in rules have them.

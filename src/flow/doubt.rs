@@ -115,7 +115,10 @@ fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
 
 /// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).
 pub(super) fn timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<u32> {
-    (own.has_timestamps() && peer.has_timestamps()).then(|| segment.options.timestamps()).flatten().map(|(value, _)| value)
+    (own.has_timestamps() && peer.has_timestamps())
+        .then(|| segment.options.timestamps())
+        .flatten()
+        .map(|(value, _)| value)
 }
 
 /// Timestamps wrap as sequence numbers do.

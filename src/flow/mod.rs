@@ -29,8 +29,6 @@
 //! | `storm` | are both sides out of step? |
 //! | `timer` | who has been silent for too long? |
 //! | `fairness` | how many flows has each source? |
-//! | `index` | where in the table is a flow? |
-//! | `slab` | where are flows kept? |
 //! | `counters` | what has happened so far? |
 
 mod chunks;
@@ -42,12 +40,10 @@ mod fairness;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
 mod handshake;
-mod index;
 mod news;
 mod profile;
 mod reassembler;
 mod recall;
-mod slab;
 mod storm;
 mod stream;
 #[cfg(test)]

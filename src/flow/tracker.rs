@@ -10,15 +10,15 @@ use foldhash::fast::FoldHasher;
 use super::counters::FlowCounters;
 use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
-use super::index::Index;
 use super::profile::{self, Profile};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
-use super::slab::Slab;
 use super::timer::{Timers, Waiting};
 use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
+use crate::base::index::Index;
 use crate::base::net::{Endpoint, Tenant};
+use crate::base::slab::Slab;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
 
@@ -71,7 +71,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Bytes that one flow takes in the table, without what it and its consumer hold on the heap.
     #[must_use]
     pub const fn bytes_per_flow() -> usize {
-        size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_FLOW
+        size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_ENTRY
     }
 
     /// Bytes in use of [`FlowConfig::table_bytes`].

@@ -38,14 +38,18 @@ pub struct Binding {
     pub accepted: u32,
     /// Requests that were rejected.
     pub rejected: u32,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few actors have.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Rare {
     /// Of a suspect: what speaks against it.
-    pub suspicion: Option<Box<Suspicion>>,
+    suspicion: Suspicion,
     /// Other addresses that were explained as the same client, latest last.
-    #[allow(clippy::box_collection, reason = "8 bytes for those who never move")]
-    other_addresses: Option<Box<SmallVec<[IpAddr; 1]>>>,
+    addresses: SmallVec<[IpAddr; 1]>,
     /// Further header orders, each opposed to those before.
-    #[allow(clippy::box_collection, reason = "8 bytes for those who have one order")]
-    other_orders: Option<Box<SmallVec<[Arc<HeaderOrder>; 1]>>>,
+    orders: SmallVec<[Arc<HeaderOrder>; 1]>,
 }
 
 /// What is known of a suspect beside its requests.
@@ -73,9 +77,7 @@ impl Binding {
             requests: 0,
             accepted: 0,
             rejected: 0,
-            suspicion: None,
-            other_addresses: None,
-            other_orders: None,
+            rare: None,
         }
     }
 
@@ -96,7 +98,21 @@ impl Binding {
     /// What speaks against it; nothing against an owner.
     #[must_use]
     pub fn suspected(&self) -> Suspicion {
-        self.suspicion.as_deref().copied().unwrap_or_default()
+        self.rare.as_ref().map(|rare| rare.suspicion).unwrap_or_default()
+    }
+
+    /// The same, where there is anything beside its requests, to be changed.
+    pub fn known_suspicion(&mut self) -> Option<&mut Suspicion> {
+        self.rare.as_mut().map(|rare| &mut rare.suspicion)
+    }
+
+    /// The same, to be changed.
+    pub fn suspicion(&mut self) -> &mut Suspicion {
+        &mut self.rare().suspicion
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// The prior actor was live shortly before this one's use, and again after it.
@@ -115,7 +131,7 @@ impl Binding {
     /// How `now` differs from this actor. `upgrade_left`: the one browser update is still free.
     #[must_use]
     pub fn compare(&self, now: &ClientIdentity, neighbours: &Neighbours, upgrade_left: bool) -> IdentityDiff {
-        let elsewhere = self.other_addresses.as_ref().zip(now.address).is_some_and(|(known, a)| known.contains(&a));
+        let elsewhere = self.rare.as_ref().zip(now.address).is_some_and(|(known, a)| known.addresses.contains(&a));
         let mut diff = if elsewhere {
             let known = ClientIdentity { address: now.address, ..self.client.clone() };
             actor::compare(&known, now, neighbours, upgrade_left)
@@ -130,7 +146,7 @@ impl Binding {
 
     /// Whether the actor was seen with a header order like this beside its first.
     fn has_order(&self, order: &HeaderOrder) -> bool {
-        let others = self.other_orders.as_deref().map_or(&[][..], SmallVec::as_slice);
+        let others = self.rare.as_ref().map_or(&[][..], |rare| &rare.orders);
         others.iter().any(|known| known.likeness(order) == Likeness::Same)
     }
 
@@ -143,13 +159,13 @@ impl Binding {
         if known.is_none() || known.zip(now.address).is_some_and(translated) {
             (self.client.address, self.client.address_from) = (now.address, now.address_from);
             if let Some(known) = known {
-                let others = self.other_addresses.get_or_insert_default();
+                let others = &mut self.rare().addresses;
                 others.retain(|other| Some(*other) != now.address);
                 others.push(known);
             }
         }
         if let Some(address) = now.address.filter(|_| self.client.address != now.address) {
-            let known = self.other_addresses.get_or_insert_default();
+            let known = &mut self.rare().addresses;
             if !known.contains(&address) {
                 if known.len() >= OTHER_ADDRESSES {
                     known.remove(0);
@@ -184,7 +200,7 @@ impl Binding {
             None => self.client.header_order = Some(Arc::clone(order)),
             Some(first) if first.likeness(order) == Likeness::Same || self.has_order(order) => {}
             Some(_) => {
-                let others = self.other_orders.get_or_insert_default();
+                let others = &mut self.rare().orders;
                 if others.len() < OTHER_ORDERS {
                     others.push(Arc::clone(order));
                 }
@@ -201,15 +217,12 @@ impl Binding {
     /// Heap bytes held.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let others = self.other_addresses.as_ref().map_or(0, |known| {
-            let spilled = if known.spilled() { known.capacity() * size_of::<IpAddr>() } else { 0 };
-            size_of_val(&**known) + spilled
-        });
-        let orders = self.other_orders.as_ref().map_or(0, |known| {
-            let spilled = if known.spilled() { known.capacity() * size_of::<Arc<HeaderOrder>>() } else { 0 };
-            size_of_val(&**known) + spilled
-        });
-        others + orders + self.suspicion.as_ref().map_or(0, |_| size_of::<Suspicion>())
+        self.rare.as_ref().map_or(0, |rare| {
+            let Rare { addresses, orders, .. } = &**rare;
+            let addresses = if addresses.spilled() { addresses.capacity() * size_of::<IpAddr>() } else { 0 };
+            let orders = if orders.spilled() { orders.capacity() * size_of::<Arc<HeaderOrder>>() } else { 0 };
+            size_of::<Rare>() + addresses + orders
+        })
     }
 }
 

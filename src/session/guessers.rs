@@ -41,12 +41,24 @@ pub struct Tries {
     pub accepted: u32,
 }
 
-/// Guessers, bounded; who began first is forgotten first.
+/// What is remembered of a client.
+#[derive(Debug, Default)]
+struct Tried {
+    guesses: VecDeque<Guess>,
+    /// A server has refused a value of it.
+    refused: bool,
+}
+
+/// Guessers, bounded; who began first is forgotten first. Nearly every value that was never seen before
+/// begins a session, so clients of whom nothing was refused yet take no room from others.
 #[derive(Debug)]
 pub struct Guessers {
-    known: HashMap<Guesser, VecDeque<Guess>, FixedState>,
+    known: HashMap<Guesser, Tried, FixedState>,
+    /// Clients of whom a value was refused.
     order: VecDeque<Guesser>,
-    waiting: HashMap<RequestId, SmallVec<[(Guesser, TokenSighting); 1]>, FixedState>,
+    /// The others, and some that were among them once.
+    harmless: VecDeque<Guesser>,
+    waiting: HashMap<RequestId, SmallVec<[TokenSighting; 1]>, FixedState>,
     waiting_order: VecDeque<RequestId>,
     limit: usize,
     /// Guessers and waiting requests forgotten at the limit.
@@ -60,6 +72,7 @@ impl Guessers {
         Self {
             known: HashMap::with_hasher(FixedState::with_seed(seed)),
             order: VecDeque::new(),
+            harmless: VecDeque::new(),
             waiting: HashMap::with_hasher(FixedState::with_seed(seed)),
             waiting_order: VecDeque::new(),
             limit: limit.max(1),
@@ -69,40 +82,61 @@ impl Guessers {
 
     /// A client presented a value that was never seen before.
     pub fn presented(&mut self, sighting: &TokenSighting) {
-        let (token, at) = (sighting.token.token, sighting.at.ts);
-        let guesser = (source(sighting.request.client.address), Arc::clone(&sighting.token.id));
+        let request = sighting.request.id;
+        let guesser = guesser(sighting);
         if !self.known.contains_key(&guesser) {
-            self.order.push_back(guesser.clone());
-            if self.order.len() > self.limit
-                && let Some(oldest) = self.order.pop_front()
+            self.harmless.push_back(guesser.clone());
+            if self.harmless.len() > self.limit
+                && let Some(oldest) = self.harmless.pop_front()
+                && self.known.get(&oldest).is_some_and(|tried| !tried.refused)
             {
                 self.known.remove(&oldest);
-                self.limit_hits += 1;
             }
         }
-        let guesses = self.known.entry(guesser.clone()).or_default();
-        if guesses.iter().any(|guess| guess.value == token) {
-            return;
-        }
-        if guesses.len() >= VALUES {
-            guesses.pop_front();
-        }
-        guesses.push_back(Guess { value: token, at, refused: false, accepted: false });
-        self.wait(guesser, sighting.clone());
-    }
-
-    fn wait(&mut self, guesser: Guesser, sighting: TokenSighting) {
-        let request = sighting.request.id;
+        guess_of(&mut self.known.entry(guesser).or_default().guesses, sighting);
         let waiting = self.waiting.entry(request).or_default();
         if waiting.is_empty() {
             self.waiting_order.push_back(request);
         }
-        waiting.push((guesser, sighting));
-        // Answered requests leave their place in the queue; they go with the oldest.
-        if self.waiting_order.len() > WAITING * self.limit
-            && let Some(oldest) = self.waiting_order.pop_front()
+        waiting.push(sighting.clone());
+        // Answered requests leave their place in the queue; too many of them are swept out.
+        if self.waiting_order.len() > 2 * self.waiting.len() + 1024 {
+            self.waiting_order.retain(|request| self.waiting.contains_key(request));
+        }
+        if self.waiting.len() > WAITING * self.limit {
+            while let Some(oldest) = self.waiting_order.pop_front() {
+                if self.waiting.remove(&oldest).is_some() {
+                    self.limit_hits += 1;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// A server has refused a value of this client.
+    fn refused(&mut self, guesser: Guesser) {
+        let tried = self.known.entry(guesser.clone()).or_default();
+        if std::mem::replace(&mut tried.refused, true) {
+            return;
+        }
+        self.order.push_back(guesser);
+        if self.order.len() > self.limit
+            && let Some(oldest) = self.order.pop_front()
         {
-            self.limit_hits += u64::from(self.waiting.remove(&oldest).is_some());
+            self.known.remove(&oldest);
+            self.limit_hits += 1;
+        }
+    }
+
+    /// Forgets who has tried nothing for `window`, those who began first before others.
+    fn forget_before(&mut self, now: Timestamp, window: Duration) {
+        while let Some(first) = self.order.front() {
+            let latest = self.known.get(first).and_then(|tried| tried.guesses.back());
+            if latest.is_some_and(|guess| now.since(guess.at) <= window) {
+                return;
+            }
+            self.known.remove(first);
+            self.order.pop_front();
         }
     }
 
@@ -117,12 +151,16 @@ impl Guessers {
     ) -> SmallVec<[(TokenSighting, Tries); 1]> {
         let Some(waiting) = self.waiting.remove(&request) else { return SmallVec::new() };
         let mut tried = SmallVec::new();
-        for (guesser, sighting) in waiting {
-            let token = sighting.token.token;
-            let Some(guesses) = self.known.get_mut(&guesser) else { continue };
-            let Some(guess) = guesses.iter_mut().find(|guess| guess.value == token) else { continue };
-            let (outcome, renewed) = said(token);
-            guess.refused = renewed || outcome == Outcome::Rejected;
+        for sighting in waiting {
+            let (outcome, renewed) = said(sighting.token.token);
+            let refused = renewed || outcome == Outcome::Rejected;
+            if refused {
+                self.forget_before(sighting.at.ts, window);
+                self.refused(guesser(&sighting));
+            }
+            let Some(Tried { guesses, .. }) = self.known.get_mut(&guesser(&sighting)) else { continue };
+            let Some(guess) = guess_of(guesses, &sighting) else { continue };
+            guess.refused = refused;
             guess.accepted = !renewed && outcome == Outcome::Accepted;
             let now = guesses.back().map_or(Timestamp::MIN, |latest| latest.at);
             let mut tries = Tries::default();
@@ -137,6 +175,26 @@ impl Guessers {
     }
 }
 
+fn guesser(sighting: &TokenSighting) -> Guesser {
+    (source(sighting.request.client.address), Arc::clone(&sighting.token.id))
+}
+
+/// The guess among those of a client; noted if it is new.
+fn guess_of<'g>(guesses: &'g mut VecDeque<Guess>, sighting: &TokenSighting) -> Option<&'g mut Guess> {
+    let (value, at) = (sighting.token.token, sighting.at.ts);
+    let known = guesses.iter().position(|guess| guess.value == value);
+    if known.is_none() {
+        if guesses.len() >= VALUES {
+            guesses.pop_front();
+        }
+        guesses.push_back(Guess { value, at, refused: false, accepted: false });
+    }
+    match known {
+        Some(known) => guesses.get_mut(known),
+        None => guesses.back_mut(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{World, client, curl, strong};
@@ -148,9 +206,9 @@ mod tests {
         let config = SessionConfig { guessers: 16, ..SessionConfig::default() };
         let mut world = World::with(config);
         for n in 0..200u8 {
-            world.present(&client(&format!("10.0.{n}.1"), &curl()), &strong(n));
+            world.exchange(&client(&format!("10.0.{n}.1"), &curl()), &strong(n), Outcome::Rejected);
         }
-        assert!(world.table.counters().guesser_limit_hits >= 200 - 16);
+        assert_eq!(world.table.counters().guesser_limit_hits, 200 - 16);
         let mut tries = Tries::default();
         for n in 200..=u8::MAX {
             let seen = world.wait(0.1).exchange(&client("203.0.113.9", &curl()), &strong(n), Outcome::Rejected);
@@ -159,6 +217,26 @@ mod tests {
             }
         }
         assert_eq!(tries, Tries { values: 56, refused: 56, accepted: 0 });
+    }
+
+    #[test]
+    fn who_presents_one_value_that_is_accepted_is_no_guesser() {
+        let config = SessionConfig { guessers: 16, ..SessionConfig::default() };
+        let mut world = World::with(config);
+        for n in 0..200u8 {
+            world.exchange(&client(&format!("10.0.{n}.1"), &curl()), &strong(n), Outcome::Accepted);
+        }
+        assert_eq!(world.table.counters().guesser_limit_hits, 0);
+    }
+
+    #[test]
+    fn who_stopped_guessing_makes_room_for_others() {
+        let config = SessionConfig { guessers: 16, ..SessionConfig::default() };
+        let mut world = World::with(config);
+        for n in 0..200u8 {
+            world.wait(10.0).exchange(&client(&format!("10.0.{n}.1"), &curl()), &strong(n), Outcome::Rejected);
+        }
+        assert_eq!(world.table.counters().guesser_limit_hits, 0);
     }
 
     #[test]

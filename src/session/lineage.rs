@@ -9,8 +9,8 @@ use dashmap::mapref::one::{Ref, RefMut};
 use super::session::Session;
 use crate::base::ids::TokenRef;
 
-/// Bytes that a map entry costs besides the session itself.
-pub const ENTRY_BYTES: u64 = 56;
+/// Bytes that a map entry costs besides the session itself: the table is between half and almost full.
+pub const ENTRY_BYTES: u64 = (size_of::<(TokenRef, Entry)>() as u64 + 1) * 7 / 4;
 
 /// Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
 #[derive(Clone, Copy, Debug, Default)]

@@ -64,7 +64,8 @@ pub struct SessionConfig {
     pub live_window: Duration,
     /// Longest silence between two turns of an interleaving. Default 120 s.
     pub turn_gap: Duration,
-    /// MAC addresses remembered with the addresses behind them, and as many bindings. Default 65,536.
+    /// Bindings of an address to a MAC address that are remembered, and a quarter of the MAC addresses.
+    /// Default 65,536.
     pub neighbours: usize,
     /// Who stands between clients and servers. Default: nobody.
     pub topology: Arc<Topology>,

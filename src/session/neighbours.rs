@@ -6,14 +6,14 @@
 //! explained by either for an hour.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
-use smallvec::SmallVec;
 
-use crate::base::net::{MacAddr, Tenant, same_network};
+use crate::base::net::{MacAddr, Tenant};
 use crate::base::time::Timestamp;
 use crate::identity::topology::Topology;
 use crate::packet::{ClaimKind, NeighbourClaim};
@@ -32,6 +32,28 @@ const ALARMS: usize = 4096;
 
 /// Bindings that a full table spares, one after the other, because a client was seen there.
 const SPARED: usize = 8;
+
+/// MAC addresses that are remembered for each binding that is: they take 50 bytes, and a large network
+/// has many.
+const MACS: usize = 4;
+
+/// The first addresses behind a MAC, as keyed hashes: they are only counted. 0 where there is none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Addresses([u32; DEVICE_ADDRESSES + 1]);
+
+impl Addresses {
+    fn note(&mut self, address: u32) {
+        if let Some(free) = self.0.iter_mut().find(|known| **known == 0 || **known == address) {
+            *free = address;
+        }
+    }
+
+    /// More than a device has.
+    const fn are_many(&self) -> bool {
+        let [.., last] = self.0;
+        last != 0
+    }
+}
 
 /// An address on a segment.
 type Place = (Tenant, IpAddr);
@@ -62,7 +84,7 @@ pub struct Takeover {
 #[derive(Debug)]
 pub struct Neighbours {
     /// MAC addresses and the IP addresses that sent from them.
-    seen: HashMap<MacAddr, SmallVec<[IpAddr; DEVICE_ADDRESSES + 1]>, FixedState>,
+    seen: HashMap<MacAddr, Addresses, FixedState>,
     order: VecDeque<MacAddr>,
     bound: HashMap<Place, Bound, FixedState>,
     bound_order: VecDeque<Place>,
@@ -70,6 +92,7 @@ pub struct Neighbours {
     holders: HashMap<MacAddr, (Tenant, u32), FixedState>,
     alarms: HashMap<MacAddr, Timestamp, FixedState>,
     alarm_order: VecDeque<(Timestamp, MacAddr)>,
+    hasher: FixedState,
     limit: usize,
     topology: Arc<Topology>,
     /// MACs, bindings and alarms forgotten at the limit.
@@ -77,7 +100,7 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Room for `limit` MAC addresses and as many bindings; `seed` keys the hashes.
+    /// Room for `limit` bindings and four times as many MAC addresses; `seed` keys the hashes.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
         let hasher = || FixedState::with_seed(seed);
@@ -89,6 +112,7 @@ impl Neighbours {
             holders: HashMap::with_hasher(hasher()),
             alarms: HashMap::with_hasher(hasher()),
             alarm_order: VecDeque::new(),
+            hasher: hasher(),
             limit: limit.max(1),
             topology: Arc::default(),
             limit_hits: 0,
@@ -110,28 +134,29 @@ impl Neighbours {
     /// A frame from `mac` carried the source address `ip`. Addresses of one IPv6 /64 count once,
     /// since a single device takes many of them.
     pub fn note(&mut self, mac: MacAddr, ip: IpAddr) {
+        let network = match ip {
+            IpAddr::V4(ip) => self.hasher.hash_one(ip),
+            IpAddr::V6(ip) => self.hasher.hash_one(ip.to_bits() >> 64),
+        };
+        let network = (network >> 32) as u32 | 1; // 0 is a free place
         if let Some(addresses) = self.seen.get_mut(&mac) {
-            if addresses.len() <= DEVICE_ADDRESSES
-                && !addresses.iter().any(|&known| known == ip || ip.is_ipv6() && same_network(known, ip))
-            {
-                addresses.push(ip);
-            }
+            addresses.note(network);
             return;
         }
-        if self.order.len() >= self.limit
+        if self.order.len() >= MACS * self.limit
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
             self.limit_hits += 1;
         }
         self.order.push_back(mac);
-        self.seen.insert(mac, SmallVec::from_iter([ip]));
+        self.seen.entry(mac).or_default().note(network);
     }
 
     /// Whether the MAC is known to be a single device's: seen, and with few addresses.
     #[must_use]
     pub fn is_device(&self, mac: MacAddr) -> bool {
-        self.seen.get(&mac).is_some_and(|addresses| addresses.len() <= DEVICE_ADDRESSES)
+        self.seen.get(&mac).is_some_and(|addresses| !addresses.are_many())
     }
 
     /// Somebody said where an address is. Tells when that takes it from a device that has it.
@@ -214,7 +239,7 @@ impl Neighbours {
     /// Many addresses, or the virtual MAC of a pair of routers (RFC 9568 §7.3).
     fn is_router(&self, mac: MacAddr) -> bool {
         let virtual_router = matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _]);
-        virtual_router || self.seen.get(&mac).is_some_and(|addresses| addresses.len() > DEVICE_ADDRESSES)
+        virtual_router || self.seen.get(&mac).is_some_and(Addresses::are_many)
     }
 
     fn bind(&mut self, place: Place, bound: Bound) {

@@ -6,6 +6,7 @@
 //! on either side, so of two equal requests through one proxy neither hides the other.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +25,9 @@ use crate::token::{RequestId, TokenSighting, TokenUse};
 /// The longest time between two legs of one request.
 const WINDOW: Duration = Duration::from_millis(50);
 
-/// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes.
-const LEGS: usize = 16_384;
+/// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes. At
+/// 1 Gb/s of nothing but short requests 50 ms hold 30,000.
+const LEGS: usize = 65_536;
 
 /// Legs of one request that are looked at; beyond it the oldest goes. No honest way has more.
 const LEGS_OF_ONE: usize = 16;
@@ -57,6 +59,9 @@ pub struct Repeat {
 /// One leg on which something was seen.
 #[derive(Debug)]
 struct Leg {
+    key: Key,
+    /// Number of the leg before it with this key; [`NONE`] where there is none.
+    before: u64,
     at: Timestamp,
     flow: FlowId,
     tenant: Tenant,
@@ -71,6 +76,9 @@ struct Leg {
     has_downstream: bool,
 }
 
+/// No leg has this number.
+const NONE: u64 = u64::MAX;
+
 /// What must be equal: token, request, and whether it was issued.
 type Key = (TokenRef, u64, bool);
 
@@ -78,8 +86,12 @@ type Key = (TokenRef, u64, bool);
 #[derive(Debug)]
 pub struct Once {
     topology: Arc<Topology>,
-    legs: HashMap<Key, SmallVec<[Leg; 1]>, FixedState>,
-    order: VecDeque<(Timestamp, Key)>,
+    /// In the order of their arrival; they are numbered, the first is number `first`.
+    legs: VecDeque<Leg>,
+    first: u64,
+    /// The latest leg of each key, by the key's hash. Keys of one hash would take each other's place,
+    /// and a repeat would be told twice.
+    latest: HashMap<u64, u64, FixedState>,
     repeated: BTreeSet<(RequestId, TokenRef)>,
     repeated_order: VecDeque<(RequestId, TokenRef)>,
     /// Repeats, in the order of [`Self::KINDS`].
@@ -105,8 +117,9 @@ impl Once {
     pub fn new(topology: Arc<Topology>, seed: u64) -> Self {
         Self {
             topology,
-            legs: HashMap::with_hasher(FixedState::with_seed(seed)),
-            order: VecDeque::new(),
+            legs: VecDeque::new(),
+            first: 0,
+            latest: HashMap::with_hasher(FixedState::with_seed(seed)),
             repeated: BTreeSet::new(),
             repeated_order: VecDeque::new(),
             repeats: [0; 3],
@@ -125,6 +138,8 @@ impl Once {
         let request = &*sighting.request;
         let key = (sighting.token.token, request.http.as_ref()?.request_hash, issued);
         let mut leg = Leg {
+            key,
+            before: NONE,
             at: sighting.at.ts,
             flow: request.id.flow,
             tenant: request.tenant,
@@ -137,15 +152,12 @@ impl Once {
             has_downstream: false,
         };
         self.forget_before(leg.at);
-        let repeat = self.join(&key, &mut leg);
-        let legs = self.legs.entry(key).or_default();
-        if legs.len() >= LEGS_OF_ONE {
-            legs.remove(0);
-            self.limit_hits += 1;
-        }
-        legs.push(leg);
-        self.order.push_back((sighting.at.ts, key));
-        if self.order.len() > LEGS {
+        let hash = self.latest.hasher().hash_one(key);
+        let number = self.first + self.legs.len() as u64;
+        leg.before = self.latest.insert(hash, number).unwrap_or(NONE);
+        let repeat = self.join(&mut leg);
+        self.legs.push_back(leg);
+        if self.legs.len() > LEGS {
             self.limit_hits += 1;
             self.forget_oldest();
         }
@@ -166,13 +178,24 @@ impl Once {
         self.repeated.contains(&(request, token))
     }
 
-    /// Joins the leg to one that was seen, if it fits any.
-    fn join(&mut self, key: &Key, leg: &mut Leg) -> Option<Repeat> {
-        let (topology, issued) = (&*self.topology, key.2);
-        let (earlier, kind, join) = self.legs.get_mut(key)?.iter_mut().find_map(|earlier| {
-            let (kind, join) = joint(topology, earlier, leg, issued)?;
-            Some((earlier, kind, join))
+    /// Joins the leg to the first of those seen that it fits.
+    fn join(&mut self, leg: &mut Leg) -> Option<Repeat> {
+        let (topology, issued) = (Arc::clone(&self.topology), leg.key.2);
+        let mut same: SmallVec<[u64; LEGS_OF_ONE]> = SmallVec::new();
+        let mut number = leg.before;
+        while let Some(earlier) = self.leg(number).filter(|earlier| earlier.key == leg.key) {
+            if same.len() >= LEGS_OF_ONE {
+                self.limit_hits += 1;
+                break;
+            }
+            same.push(number);
+            number = earlier.before;
+        }
+        let (earlier, kind, join) = same.into_iter().rev().find_map(|number| {
+            let (kind, join) = joint(&topology, self.leg(number)?, leg, issued)?;
+            Some((number, kind, join))
         })?;
+        let earlier = earlier.checked_sub(self.first).and_then(|n| self.legs.get_mut(usize::try_from(n).ok()?))?;
         match join {
             Join::Downstream => (earlier.has_downstream, leg.has_upstream) = (true, true),
             Join::Upstream => (earlier.has_upstream, leg.has_downstream) = (true, true),
@@ -206,24 +229,23 @@ impl Once {
         }
     }
 
+    fn leg(&self, number: u64) -> Option<&Leg> {
+        self.legs.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
     fn forget_before(&mut self, now: Timestamp) {
-        while self.order.front().is_some_and(|(at, _)| now.since(*at) > WINDOW) {
+        while self.legs.front().is_some_and(|leg| now.since(leg.at) > WINDOW) {
             self.forget_oldest();
         }
     }
 
-    /// Legs of one key stand in the order of their arrival, as the keys do in the queue; a younger one
-    /// stands where the oldest has gone already.
     fn forget_oldest(&mut self) {
-        let Some((at, key)) = self.order.pop_front() else { return };
-        if let Some(legs) = self.legs.get_mut(&key) {
-            if legs.first().is_some_and(|leg| leg.at <= at) {
-                legs.remove(0);
-            }
-            if legs.is_empty() {
-                self.legs.remove(&key);
-            }
+        let Some(leg) = self.legs.pop_front() else { return };
+        let hash = self.latest.hasher().hash_one(leg.key);
+        if self.latest.get(&hash) == Some(&self.first) {
+            self.latest.remove(&hash);
         }
+        self.first += 1;
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::binding::Binding;
+use super::fairness::Place;
 use super::home::{Home, Homes};
 use super::observation::{Interleaving, Member, SessionView};
 use super::turns::Turns;
@@ -36,6 +37,9 @@ pub struct Session {
     pub class: TokenClass,
     /// The one browser update of the session has been seen.
     pub upgraded: bool,
+    /// Where it stands in the order of giving way.
+    #[serde(skip)]
+    pub place: Place,
     /// Where it was issued or its owner was accepted.
     home: Option<Arc<Home>>,
     owner: Binding,
@@ -91,6 +95,7 @@ impl Session {
             sightings: 0,
             class,
             upgraded: false,
+            place: Place::NOWHERE,
             home: None,
             owner: Binding::new(id, client, at, key),
             story: None,
@@ -273,7 +278,7 @@ impl Session {
             binding.requests = binding.requests.saturating_add(1);
             binding.last_seen = binding.last_seen.max(at);
             if prior_id.is_some() {
-                let suspicion = binding.suspicion.get_or_insert_default();
+                let suspicion = binding.suspicion();
                 suspicion.prior = prior_id;
                 suspicion.prior_was_live |= new_turn && was_live;
             }
@@ -345,7 +350,7 @@ impl Session {
         if b.suspected().interleaved || a.only_rejected() || b.only_rejected() || innocent {
             return None;
         }
-        self.binding_mut(later)?.suspicion.get_or_insert_default().interleaved = true;
+        self.binding_mut(later)?.suspicion().interleaved = true;
         Some(later)
     }
 
@@ -354,7 +359,7 @@ impl Session {
         let Some(id) = self.binding(index).map(|b| b.id) else { return SmallVec::new() };
         let mut returned = SmallVec::new();
         let suspects = self.story.iter_mut().flat_map(|story| &mut story.suspects);
-        for (i, suspicion) in suspects.enumerate().filter_map(|(i, b)| Some((i + 1, b.suspicion.as_mut()?))) {
+        for (i, suspicion) in suspects.enumerate().filter_map(|(i, b)| Some((i + 1, b.known_suspicion()?))) {
             if suspicion.prior == Some(id) && suspicion.prior_was_live && !suspicion.prior_returned {
                 suspicion.prior_returned = true;
                 returned.push(i);

@@ -4,7 +4,6 @@
 mod judge;
 mod life;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +75,8 @@ pub struct SessionTable {
     key: DigestKey,
     lineage: Lineage,
     order: Fairness,
-    sweep: VecDeque<TokenRef>,
+    /// The place of the order that is swept next.
+    sweep: usize,
     neighbours: Neighbours,
     homes: Homes,
     guessers: Guessers,
@@ -98,7 +98,7 @@ impl SessionTable {
             key: DigestKey::derive(installation, "actor"),
             lineage: Lineage::default(),
             order: Fairness::new(seed),
-            sweep: VecDeque::new(),
+            sweep: 0,
             neighbours: Neighbours::new(config.neighbours, seed).within(Arc::clone(&config.topology)),
             homes: Homes::new(seed),
             guessers: Guessers::new(config.guessers, seed),
@@ -197,11 +197,11 @@ impl SessionTable {
         self.pending.due(self.now, self.config.late_reply, out);
         if self.now >= self.next_sweep {
             self.next_sweep = self.now.after(SWEEP_EVERY);
-            for _ in 0..self.sweep.len() / 256 + 16 {
+            for _ in 0..self.order.places().min(self.order.places() / 256 + 16) {
                 self.sweep_one();
             }
             self.neighbours.on_time(self.now);
-            self.tidy();
+            self.homes.tidy();
         }
     }
 
@@ -216,8 +216,8 @@ impl SessionTable {
     }
 
     #[cfg(test)]
-    pub(crate) fn queue_lengths(&self) -> (usize, usize) {
-        (self.order.len(), self.sweep.len())
+    pub(crate) const fn places(&self) -> usize {
+        self.order.places()
     }
 
     fn find(&self, token: &SeenToken) -> Option<TokenRef> {

@@ -364,7 +364,7 @@ fn a_session_survives_serialisation() {
 }
 
 #[test]
-fn queues_do_not_outgrow_the_sessions() {
+fn the_order_does_not_outgrow_the_sessions() {
     let mut world = World::new();
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
     for _ in 0..20_000 {
@@ -372,8 +372,7 @@ fn queues_do_not_outgrow_the_sessions() {
         world.delete(&owner, &strong(1));
         world.wait(1.0);
     }
-    let (order, sweep) = world.table.queue_lengths();
-    assert!(order <= 1100 && sweep <= 1100, "{order} {sweep}");
+    assert_eq!(world.table.places(), 1);
 }
 
 #[test]
@@ -503,7 +502,7 @@ fn a_session_of_one_owner_is_small() {
     }
     let counters = world.table.counters();
     let each = (counters.bytes - world.table.home_bytes()) / counters.tracked;
-    // A million in 350 MB, with their places in the table and in the queues.
-    assert!((200..=350).contains(&each), "{each} bytes");
+    // A million in 380 MB, with their places in the table and in the order of giving way.
+    assert!((200..=380).contains(&each), "{each} bytes");
     assert!(world.table.home_bytes() < 1_000, "they live in one place");
 }

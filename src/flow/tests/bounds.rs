@@ -241,8 +241,10 @@ fn timeouts_and_evictions_cost_the_same_for_any_number_of_flows() {
             let mut segment = decoded(if n % 2 == 0 { &syn } else { &data });
             (segment.tcp_bytes, segment.ip_header) = (&[], &[]);
             segment.source.ip = std::net::Ipv4Addr::from_bits(n).into();
-            let at =
-                Stamp { ts: Timestamp(START.0 + i64::from(n) * 1000), frame: FrameId { number: n.into(), ..FrameId::default() } };
+            let at = Stamp {
+                ts: Timestamp(START.0 + i64::from(n) * 1000),
+                frame: FrameId { number: n.into(), ..FrameId::default() },
+            };
             lab.table.on_segment(&segment, at, &mut log);
             lab.table.on_time(at.ts, &mut log);
         }

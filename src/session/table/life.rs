@@ -1,6 +1,5 @@
 //! When does a session begin, change its value, end, and when is it forgotten?
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use smallvec::SmallVec;
@@ -11,9 +10,6 @@ use super::super::session::Session;
 use super::{SessionTable, change, host};
 use crate::base::ids::TokenRef;
 use crate::token::{Issued, TokenSighting};
-
-/// Bytes that a session costs in the order of giving way and in the queue of the sweep.
-const QUEUE_BYTES: u64 = fairness::BYTES_PER_SESSION + 24;
 
 impl SessionTable {
     /// A server handed a token out: a new session, the child of one, or one that it knows already.
@@ -105,18 +101,18 @@ impl SessionTable {
         }
     }
 
-    pub(super) fn insert(&mut self, session: Box<Session>, owner: Option<IpAddr>) {
+    pub(super) fn insert(&mut self, mut session: Box<Session>, owner: Option<IpAddr>) {
         let (id, bytes) = (session.id, cost(&session));
         let aliases = SmallVec::<[TokenRef; 2]>::from_slice(session.aliases());
+        session.place = self.order.push(owner, id);
         if let Some(old) = self.lineage.insert(session) {
+            self.order.remove(old.place);
             self.counters.bytes = self.counters.bytes.saturating_sub(cost(&old));
             self.counters.tracked -= 1;
         }
         for alias in aliases {
             self.lineage.alias(alias, id);
         }
-        self.order.push(owner, id);
-        self.sweep.push_back(id);
         self.counters.bytes += bytes;
         self.counters.tracked += 1;
         self.counters.created += 1;
@@ -125,6 +121,7 @@ impl SessionTable {
 
     pub(super) fn forget(&mut self, id: TokenRef) -> bool {
         let Some(session) = self.lineage.remove(id) else { return false };
+        self.order.remove(session.place);
         self.counters.bytes = self.counters.bytes.saturating_sub(cost(&session));
         self.counters.tracked = self.counters.tracked.saturating_sub(1);
         true
@@ -138,38 +135,23 @@ impl SessionTable {
         }
     }
 
-    /// Drops what is left in the queues of sessions that are gone.
-    pub(super) fn tidy(&mut self) {
-        self.homes.tidy();
-        let most = 2 * usize::try_from(self.counters.tracked).unwrap_or(usize::MAX) + 1024;
-        // A value that was issued again after its end stands in them more than once.
-        let mut seen = BTreeSet::new();
-        if self.order.len() > most {
-            self.order.retain(|id| self.lineage.is_session(id) && seen.insert(id));
-        }
-        seen.clear();
-        if self.sweep.len() > most {
-            self.sweep.retain(|id| self.lineage.is_session(*id) && seen.insert(*id));
-        }
-    }
-
-    /// Looks at the session that has waited longest: reduces or forgets it when it is time.
+    /// Looks at the session in the next place: reduces or forgets it when it is time.
     pub(super) fn sweep_one(&mut self) {
-        let Some(id) = self.sweep.pop_front() else { return };
+        let place = self.sweep % self.order.places().max(1);
+        self.sweep = place + 1;
+        let Some(id) = self.order.at(place) else { return };
         let (now, config) = (self.now, &self.config);
-        let swept = change(&self.lineage, &mut self.counters, id, |session| {
+        let over = change(&self.lineage, &mut self.counters, id, |session| {
             session.reduce(now, config.idle_timeout, config.absolute_timeout);
             now.since(session.last_seen) >= config.retention
         });
-        let Some(over) = swept else { return };
-        if over {
+        if over == Some(true) {
             self.counters.evicted_retention += u64::from(self.forget(id));
-        } else {
-            self.sweep.push_back(id);
         }
     }
 }
 
 fn cost(session: &Session) -> u64 {
-    session.bytes() + ENTRY_BYTES * (1 + session.aliases().len() as u64) + QUEUE_BYTES
+    let entries = ENTRY_BYTES * (1 + session.aliases().len() as u64);
+    session.bytes() + entries + fairness::BYTES_PER_SESSION
 }

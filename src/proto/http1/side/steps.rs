@@ -150,7 +150,8 @@ impl Side {
         // Until the caller says more, the next message is due.
         self.state = State::Between;
         let Partial { bytes, first, part } = self.partial.take().map(|p| *p).unwrap_or_default();
-        let head = Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part, read: None };
+        let head =
+            Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part, read: None };
         (piece.len(), Found::Head(head))
     }
 

@@ -1,29 +1,30 @@
-//! Where in the table is a flow? An open-addressing index from hash to slot.
+//! In which slot is an entry? An open-addressing index from hash to slot.
 //!
-//! The keys stay in the flow entries, so an index entry is 8 bytes and a lookup costs one cache
+//! The keys stay in the entries, so an index entry is 8 bytes and a lookup costs one cache
 //! miss here and one in the entry.
 
 /// Marks an empty place.
 const EMPTY: u32 = u32::MAX;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Place {
     hash: u32,
     slot: u32,
 }
 
 /// Hash → slot, linear probing, at most 7/8 full, deletion by shifting back.
-pub(super) struct Index {
+#[derive(Debug)]
+pub(crate) struct Index {
     places: Vec<Place>,
     mask: usize,
     len: usize,
 }
 
 impl Index {
-    /// Memory for one flow, about: the table is between half and almost full.
-    pub(super) const BYTES_PER_FLOW: usize = size_of::<Place>() * 2;
+    /// Memory for one entry, about: the table is between half and almost full.
+    pub(crate) const BYTES_PER_ENTRY: usize = size_of::<Place>() * 2;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_places(64)
     }
 
@@ -33,7 +34,7 @@ impl Index {
     }
 
     /// The first slot filed under `hash` for which `is_it` holds.
-    pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let mut at = hash as usize & self.mask;
         loop {
             let place = self.places.get(at)?;
@@ -48,7 +49,7 @@ impl Index {
     }
 
     /// Files `slot` under `hash`.
-    pub(super) fn insert(&mut self, hash: u32, slot: u32) {
+    pub(crate) fn insert(&mut self, hash: u32, slot: u32) {
         if (self.len + 1) * 8 > self.places.len() * 7 {
             let mut larger = Self::with_places(self.places.len() * 2);
             for place in self.places.iter().filter(|p| p.slot != EMPTY) {
@@ -72,7 +73,7 @@ impl Index {
     }
 
     /// Takes `slot` out; it must have been filed under `hash`.
-    pub(super) fn remove(&mut self, hash: u32, slot: u32) {
+    pub(crate) fn remove(&mut self, hash: u32, slot: u32) {
         let mut hole = hash as usize & self.mask;
         while self.places.get(hole).is_some_and(|p| p.slot != slot) {
             if self.places.get(hole).is_none_or(|p| p.slot == EMPTY) {

@@ -1,10 +1,12 @@
-//! Where are flows kept? In slots, of which groups never move: the table grows without copying them.
+//! Where are many entries of one kind kept? In slots, of which groups never move: they grow in number
+//! without being copied, and without room for twice as many.
 
 /// Slots of a group.
 const GROUP: usize = 256;
 
 /// Entries by slot. Slots are handed out one after the other and reused, the one freed last first.
-pub(super) struct Slab<T> {
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
     groups: Vec<Vec<Option<T>>>,
     free: Vec<u32>,
     /// Slots handed out so far, the free ones included.
@@ -12,33 +14,33 @@ pub(super) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { groups: Vec::new(), free: Vec::new(), used: 0 }
     }
 
     /// Entries held.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.used as usize - self.free.len()
     }
 
     /// Slots handed out so far; all entries are in slots below this number.
-    pub(super) const fn slots(&self) -> usize {
+    pub(crate) const fn slots(&self) -> usize {
         self.used as usize
     }
 
     #[inline]
-    pub(super) fn get(&self, slot: u32) -> Option<&T> {
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         let slot = slot as usize;
         self.groups.get(slot / GROUP)?.get(slot % GROUP)?.as_ref()
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
         self.place(slot)?.as_mut()
     }
 
     /// Puts an entry into a free slot.
-    pub(super) fn insert(&mut self, entry: T) -> u32 {
+    pub(crate) fn insert(&mut self, entry: T) -> u32 {
         if let Some(slot) = self.free.pop() {
             if let Some(place) = self.place(slot) {
                 *place = Some(entry);
@@ -59,14 +61,14 @@ impl<T> Slab<T> {
     }
 
     /// Takes an entry out; its slot is free.
-    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<T> {
         let entry = self.place(slot)?.take()?;
         self.free.push(slot);
         Some(entry)
     }
 
     /// Every entry with its slot.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(self.groups.iter().flatten()).filter_map(|(slot, entry)| Some((slot, entry.as_ref()?)))
     }
 
