@@ -270,6 +270,33 @@ fn a_flood_pushes_out_its_own_sessions_only() {
 }
 
 #[test]
+fn a_flood_of_made_up_hosts_pushes_out_its_own_sessions_only() {
+    let mut world = World::with(SessionConfig { table_bytes: 1_000_000, ..SessionConfig::default() });
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    world.issue(&owner, &strong(1), None);
+    for n in 0..5_000u32 {
+        let mut token = strong(0);
+        token.token.0[..4].copy_from_slice(&n.to_le_bytes());
+        token.token.0[8] = 0xff;
+        world.host = Box::leak(format!("{n}.{}", "x".repeat(1000)).into_boxed_str());
+        world.wait(0.001).issue(&thief, &token, None);
+    }
+    let counters = world.table.counters();
+    assert!(counters.bytes <= 1_000_000 && counters.tracked > 400, "{counters:?}");
+    world.host = "shop.test";
+    assert_eq!(suspects(&world.used(&thief, &strong(1))).len(), 1);
+}
+
+#[test]
+fn without_memory_for_a_session_its_token_is_only_seen() {
+    let mut world = World::with(SessionConfig { table_bytes: 1, ..SessionConfig::default() });
+    let (_, seen) = world.present(&client("198.51.100.7", &browser("firefox", "linux", 140)), &strong(1));
+    assert_eq!(seen.len(), 1, "whoever looks at tokens in the open sees it");
+    assert_eq!((world.table.counters().tracked, world.table.counters().evicted_memory), (0, 1));
+}
+
+#[test]
 fn a_crowd_of_suspects_never_pushes_out_the_owner() {
     let mut world = World::new();
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
