@@ -9,6 +9,7 @@ use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::fairness::{Source, source};
+use crate::base::bounded::Bounded;
 use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::token::{Outcome, RequestId, TokenSighting};
@@ -16,7 +17,8 @@ use crate::token::{Outcome, RequestId, TokenSighting};
 /// Values remembered of one guesser.
 const VALUES: usize = 64;
 
-/// Requests with guesses that wait for their reply, by the number of guessers that are remembered.
+/// Guesses whose request waits for its reply, and such requests, by the number of guessers that are
+/// remembered.
 const WAITING: usize = 4;
 
 /// A client, by its address or IPv6 /64, and the token id that it tries.
@@ -44,13 +46,15 @@ pub struct Tries {
 /// Guessers, bounded; who began first is forgotten first.
 #[derive(Debug)]
 pub struct Guessers {
-    known: HashMap<Guesser, VecDeque<Guess>, FixedState>,
-    order: VecDeque<Guesser>,
+    known: Bounded<Guesser, VecDeque<Guess>>,
     waiting: HashMap<RequestId, SmallVec<[(Guesser, TokenSighting); 1]>, FixedState>,
     waiting_order: VecDeque<RequestId>,
-    limit: usize,
-    /// Guessers and waiting requests forgotten at the limit.
-    pub limit_hits: u64,
+    /// Guesses in `waiting`: one request may hold thousands.
+    waiting_guesses: usize,
+    /// The most of these.
+    most_waiting: usize,
+    /// Requests that no longer wait because of that.
+    waiting_limit_hits: u64,
 }
 
 impl Guessers {
@@ -58,12 +62,12 @@ impl Guessers {
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
         Self {
-            known: HashMap::with_hasher(FixedState::with_seed(seed)),
-            order: VecDeque::new(),
+            known: Bounded::new(limit, seed),
             waiting: HashMap::with_hasher(FixedState::with_seed(seed)),
             waiting_order: VecDeque::new(),
-            limit: limit.max(1),
-            limit_hits: 0,
+            waiting_guesses: 0,
+            most_waiting: WAITING.saturating_mul(limit.max(1)),
+            waiting_limit_hits: 0,
         }
     }
 
@@ -71,16 +75,7 @@ impl Guessers {
     pub fn presented(&mut self, sighting: &TokenSighting) {
         let (token, at) = (sighting.token.token, sighting.at.ts);
         let guesser = (source(sighting.request.client.address), Arc::clone(&sighting.token.id));
-        if !self.known.contains_key(&guesser) {
-            self.order.push_back(guesser.clone());
-            if self.order.len() > self.limit
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-                self.limit_hits += 1;
-            }
-        }
-        let guesses = self.known.entry(guesser.clone()).or_default();
+        let guesses = self.known.get_or_insert_with(guesser.clone(), VecDeque::new);
         if guesses.iter().any(|guess| guess.value == token) {
             return;
         }
@@ -98,12 +93,19 @@ impl Guessers {
             self.waiting_order.push_back(request);
         }
         waiting.push((guesser, sighting));
+        self.waiting_guesses += 1;
         // Answered requests leave their place in the queue; they go with the oldest.
-        if self.waiting_order.len() > WAITING * self.limit
+        while self.waiting_guesses.max(self.waiting_order.len()) > self.most_waiting
             && let Some(oldest) = self.waiting_order.pop_front()
         {
-            self.limit_hits += u64::from(self.waiting.remove(&oldest).is_some());
+            self.waiting_limit_hits += u64::from(!self.take_waiting(oldest).is_empty());
         }
+    }
+
+    fn take_waiting(&mut self, request: RequestId) -> SmallVec<[(Guesser, TokenSighting); 1]> {
+        let waiting = self.waiting.remove(&request).unwrap_or_default();
+        self.waiting_guesses -= waiting.len();
+        waiting
     }
 
     /// The reply to a request has come. `said` tells what became of a token, and whether another value
@@ -115,9 +117,8 @@ impl Guessers {
         window: Duration,
         said: impl Fn(TokenRef) -> (Outcome, bool),
     ) -> SmallVec<[(TokenSighting, Tries); 1]> {
-        let Some(waiting) = self.waiting.remove(&request) else { return SmallVec::new() };
         let mut tried = SmallVec::new();
-        for (guesser, sighting) in waiting {
+        for (guesser, sighting) in self.take_waiting(request) {
             let token = sighting.token.token;
             let Some(guesses) = self.known.get_mut(&guesser) else { continue };
             let Some(guess) = guesses.iter_mut().find(|guess| guess.value == token) else { continue };
@@ -134,6 +135,12 @@ impl Guessers {
             tried.push((sighting, tries));
         }
         tried
+    }
+
+    /// Guessers and waiting requests forgotten at the limit.
+    #[must_use]
+    pub const fn limit_hits(&self) -> u64 {
+        self.known.limit_hits() + self.waiting_limit_hits
     }
 }
 
@@ -169,5 +176,21 @@ mod tests {
             world.present(&client("203.0.113.9", &curl()), &strong(n));
         }
         assert_eq!(world.table.counters().guesser_limit_hits, 256 - 4 * WAITING as u64);
+    }
+
+    #[test]
+    fn one_request_with_very_many_guesses_is_bounded_too() {
+        let mut world = World::new();
+        let mut guessers = Guessers::new(4, 1);
+        for _ in 0..3 {
+            let request = Arc::new(world.on_leg("203.0.113.9", "10.0.1.20", &client("203.0.113.9", &curl())));
+            for n in 0..=u8::MAX {
+                guessers.presented(&world.sighting(&strong(n), &request));
+            }
+            assert!(guessers.waiting_guesses <= 4 * WAITING);
+            let held: usize = guessers.waiting.values().map(SmallVec::len).sum();
+            assert_eq!(guessers.waiting_guesses, held);
+        }
+        assert!(guessers.limit_hits() > 0);
     }
 }

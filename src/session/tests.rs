@@ -483,6 +483,20 @@ fn nobody_in_particular_is_no_owner_who_returns() {
 }
 
 #[test]
+fn one_request_with_very_many_tokens_does_not_wait_as_one() {
+    let mut world = World::with(SessionConfig { pending: 16, ..SessionConfig::default() });
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    (1..=100).for_each(|n| drop(world.issue(&owner, &strong(n), None)));
+    let (request, mut seen) = world.present(&client("203.0.113.9", &browser("chrome", "windows", 119)), &strong(1));
+    for n in 2..=100 {
+        seen.extend(world.token(&strong(n), TokenUse::Presented, &request));
+    }
+    assert!(world.table.counters().pending_limit_hits > 0 && seen.len() >= 100 - 16, "{}", seen.len());
+    seen.extend(world.drained());
+    assert_eq!(suspects(&seen).len(), 100, "each is judged once");
+}
+
+#[test]
 fn after_a_flood_of_unanswered_requests_the_plain_attack_is_still_caught() {
     let mut world = World::with(SessionConfig { pending: 16, ..SessionConfig::default() });
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
