@@ -9,7 +9,6 @@ use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use super::fairness::{Source, source};
-use crate::base::bounded::Bounded;
 use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::token::{Outcome, RequestId, TokenSighting};
@@ -17,8 +16,7 @@ use crate::token::{Outcome, RequestId, TokenSighting};
 /// Values remembered of one guesser.
 const VALUES: usize = 64;
 
-/// Guesses whose request waits for its reply, and such requests, by the number of guessers that are
-/// remembered.
+/// Guesses that wait for the reply to their request, by the number of guessers that are remembered.
 const WAITING: usize = 4;
 
 /// A client, by its address or IPv6 /64, and the token id that it tries.
@@ -46,15 +44,15 @@ pub struct Tries {
 /// Guessers, bounded; who began first is forgotten first.
 #[derive(Debug)]
 pub struct Guessers {
-    known: Bounded<Guesser, VecDeque<Guess>>,
+    known: HashMap<Guesser, VecDeque<Guess>, FixedState>,
+    order: VecDeque<Guesser>,
     waiting: HashMap<RequestId, SmallVec<[(Guesser, TokenSighting); 1]>, FixedState>,
     waiting_order: VecDeque<RequestId>,
     /// Guesses in `waiting`: one request may hold thousands.
-    waiting_guesses: usize,
-    /// The most of these.
-    most_waiting: usize,
-    /// Requests that no longer wait because of that.
-    waiting_limit_hits: u64,
+    held: usize,
+    limit: usize,
+    /// Guessers and waiting requests forgotten at the limit.
+    pub limit_hits: u64,
 }
 
 impl Guessers {
@@ -62,12 +60,13 @@ impl Guessers {
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
         Self {
-            known: Bounded::new(limit, seed),
+            known: HashMap::with_hasher(FixedState::with_seed(seed)),
+            order: VecDeque::new(),
             waiting: HashMap::with_hasher(FixedState::with_seed(seed)),
             waiting_order: VecDeque::new(),
-            waiting_guesses: 0,
-            most_waiting: WAITING.saturating_mul(limit.max(1)),
-            waiting_limit_hits: 0,
+            held: 0,
+            limit: limit.max(1),
+            limit_hits: 0,
         }
     }
 
@@ -75,7 +74,16 @@ impl Guessers {
     pub fn presented(&mut self, sighting: &TokenSighting) {
         let (token, at) = (sighting.token.token, sighting.at.ts);
         let guesser = (source(sighting.request.client.address), Arc::clone(&sighting.token.id));
-        let guesses = self.known.get_or_insert_with(guesser.clone(), VecDeque::new);
+        if !self.known.contains_key(&guesser) {
+            self.order.push_back(guesser.clone());
+            if self.order.len() > self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+                self.limit_hits += 1;
+            }
+        }
+        let guesses = self.known.entry(guesser.clone()).or_default();
         if guesses.iter().any(|guess| guess.value == token) {
             return;
         }
@@ -93,18 +101,18 @@ impl Guessers {
             self.waiting_order.push_back(request);
         }
         waiting.push((guesser, sighting));
-        self.waiting_guesses += 1;
+        self.held += 1;
         // Answered requests leave their place in the queue; they go with the oldest.
-        while self.waiting_guesses.max(self.waiting_order.len()) > self.most_waiting
+        while self.held.max(self.waiting_order.len()) > WAITING * self.limit
             && let Some(oldest) = self.waiting_order.pop_front()
         {
-            self.waiting_limit_hits += u64::from(!self.take_waiting(oldest).is_empty());
+            self.limit_hits += u64::from(!self.take(oldest).is_empty());
         }
     }
 
-    fn take_waiting(&mut self, request: RequestId) -> SmallVec<[(Guesser, TokenSighting); 1]> {
+    fn take(&mut self, request: RequestId) -> SmallVec<[(Guesser, TokenSighting); 1]> {
         let waiting = self.waiting.remove(&request).unwrap_or_default();
-        self.waiting_guesses -= waiting.len();
+        self.held -= waiting.len();
         waiting
     }
 
@@ -118,7 +126,7 @@ impl Guessers {
         said: impl Fn(TokenRef) -> (Outcome, bool),
     ) -> SmallVec<[(TokenSighting, Tries); 1]> {
         let mut tried = SmallVec::new();
-        for (guesser, sighting) in self.take_waiting(request) {
+        for (guesser, sighting) in self.take(request) {
             let token = sighting.token.token;
             let Some(guesses) = self.known.get_mut(&guesser) else { continue };
             let Some(guess) = guesses.iter_mut().find(|guess| guess.value == token) else { continue };
@@ -135,12 +143,6 @@ impl Guessers {
             tried.push((sighting, tries));
         }
         tried
-    }
-
-    /// Guessers and waiting requests forgotten at the limit.
-    #[must_use]
-    pub const fn limit_hits(&self) -> u64 {
-        self.known.limit_hits() + self.waiting_limit_hits
     }
 }
 
@@ -187,10 +189,10 @@ mod tests {
             for n in 0..=u8::MAX {
                 guessers.presented(&world.sighting(&strong(n), &request));
             }
-            assert!(guessers.waiting_guesses <= 4 * WAITING);
+            assert!(guessers.held <= 4 * WAITING);
             let held: usize = guessers.waiting.values().map(SmallVec::len).sum();
-            assert_eq!(guessers.waiting_guesses, held);
+            assert_eq!(guessers.held, held);
         }
-        assert!(guessers.limit_hits() > 0);
+        assert!(guessers.limit_hits > 0);
     }
 }

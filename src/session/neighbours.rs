@@ -13,7 +13,6 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::base::bounded::Bounded;
 use crate::base::net::{MacAddr, Tenant, same_network};
 use crate::base::time::Timestamp;
 use crate::identity::topology::Topology;
@@ -63,7 +62,8 @@ pub struct Takeover {
 #[derive(Debug)]
 pub struct Neighbours {
     /// MAC addresses and the IP addresses that sent from them.
-    seen: Bounded<MacAddr, SmallVec<[IpAddr; DEVICE_ADDRESSES + 1]>>,
+    seen: HashMap<MacAddr, SmallVec<[IpAddr; DEVICE_ADDRESSES + 1]>, FixedState>,
+    order: VecDeque<MacAddr>,
     bound: HashMap<Place, Bound, FixedState>,
     bound_order: VecDeque<Place>,
     /// The segment of a MAC address, and how many addresses are or were last bound to it.
@@ -72,8 +72,8 @@ pub struct Neighbours {
     alarm_order: VecDeque<(Timestamp, MacAddr)>,
     limit: usize,
     topology: Arc<Topology>,
-    /// Bindings and alarms forgotten at the limit.
-    other_limit_hits: u64,
+    /// MACs, bindings and alarms forgotten at the limit.
+    pub limit_hits: u64,
 }
 
 impl Neighbours {
@@ -82,7 +82,8 @@ impl Neighbours {
     pub fn new(limit: usize, seed: u64) -> Self {
         let hasher = || FixedState::with_seed(seed);
         Self {
-            seen: Bounded::new(limit, seed),
+            seen: HashMap::with_hasher(hasher()),
+            order: VecDeque::new(),
             bound: HashMap::with_hasher(hasher()),
             bound_order: VecDeque::new(),
             holders: HashMap::with_hasher(hasher()),
@@ -90,7 +91,7 @@ impl Neighbours {
             alarm_order: VecDeque::new(),
             limit: limit.max(1),
             topology: Arc::default(),
-            other_limit_hits: 0,
+            limit_hits: 0,
         }
     }
 
@@ -109,12 +110,22 @@ impl Neighbours {
     /// A frame from `mac` carried the source address `ip`. Addresses of one IPv6 /64 count once,
     /// since a single device takes many of them.
     pub fn note(&mut self, mac: MacAddr, ip: IpAddr) {
-        let addresses = self.seen.get_or_insert_with(mac, SmallVec::new);
-        if addresses.len() <= DEVICE_ADDRESSES
-            && !addresses.iter().any(|&known| known == ip || ip.is_ipv6() && same_network(known, ip))
-        {
-            addresses.push(ip);
+        if let Some(addresses) = self.seen.get_mut(&mac) {
+            if addresses.len() <= DEVICE_ADDRESSES
+                && !addresses.iter().any(|&known| known == ip || ip.is_ipv6() && same_network(known, ip))
+            {
+                addresses.push(ip);
+            }
+            return;
         }
+        if self.order.len() >= self.limit
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+            self.limit_hits += 1;
+        }
+        self.order.push_back(mac);
+        self.seen.insert(mac, SmallVec::from_iter([ip]));
     }
 
     /// Whether the MAC is known to be a single device's: seen, and with few addresses.
@@ -200,12 +211,6 @@ impl Neighbours {
         }
     }
 
-    /// MACs, bindings and alarms forgotten at the limit.
-    #[must_use]
-    pub const fn limit_hits(&self) -> u64 {
-        self.seen.limit_hits() + self.other_limit_hits
-    }
-
     /// Many addresses, or the virtual MAC of a pair of routers (RFC 9568 §7.3).
     fn is_router(&self, mac: MacAddr) -> bool {
         let virtual_router = matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _]);
@@ -233,7 +238,7 @@ impl Neighbours {
             }
             if let Some(bound) = self.bound.remove(&place) {
                 [Some(bound.claimed), bound.before].into_iter().flatten().for_each(|mac| self.release(mac));
-                self.other_limit_hits += 1;
+                self.limit_hits += 1;
             }
             return;
         }
@@ -260,7 +265,7 @@ impl Neighbours {
             && let Some((raised, oldest)) = self.alarm_order.pop_front()
         {
             self.end_alarm(raised, oldest);
-            self.other_limit_hits += 1;
+            self.limit_hits += 1;
         }
     }
 
