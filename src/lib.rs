@@ -20,7 +20,7 @@
 //! | 3 | [`proto`] | bytes → message |
 //! | 2 | [`flow`] | segment → stream of bytes |
 //! | 1 | [`packet`] | frame → segment |
-//! | 0 | [`base`] | time, addresses, ids, secrets |
+//! | 0 | [`base`] | time, addresses, ids, secrets, bounded tables |
 //!
 //! 1. `capture` takes a frame with its time.
 //! 2. `packet::decode` peels link layer, IP and TCP into a borrowed [`packet::Segment`].

@@ -1,5 +1,6 @@
-//! Floor 0: time, addresses, ids, secrets. Takes nothing, gives the small words everyone uses.
+//! Floor 0: time, addresses, ids, secrets, bounded tables. Takes nothing, gives the small words everyone uses.
 
+pub mod bounded;
 pub mod find;
 pub mod ids;
 pub(crate) mod index;

@@ -32,9 +32,6 @@ pub(super) enum Verdict {
 /// Preface of an HTTP/2 client, as far as it differs from all HTTP/1 requests.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 
-/// Largest TLS record: 2^14 bytes and what encryption may add.
-const TLS_RECORD_LIMIT: u16 = (1 << 14) + 2048;
-
 /// Judges the first bytes of a direction; `late` when they may come from the middle of it. The
 /// verdict of [`PROBE_LIMIT`] bytes is never `NeedMore`. `Http1` is a hope that its reader may disappoint; no
 /// other verdict changes with more bytes.
@@ -74,7 +71,7 @@ fn tls(bytes: &[u8]) -> Verdict {
         [_, major, ..] if major != 3 => Verdict::Foreign,
         [_, _, minor, ..] if minor > 4 => Verdict::Foreign,
         [_, _, _, high, low, ..] => {
-            let fits = (1..=TLS_RECORD_LIMIT).contains(&u16::from_be_bytes([high, low]));
+            let fits = (1..=super::tls::RECORD_LIMIT).contains(&u16::from_be_bytes([high, low]));
             if fits { Verdict::Tls } else { Verdict::Foreign }
         }
         _ => Verdict::NeedMore,

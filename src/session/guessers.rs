@@ -16,7 +16,7 @@ use crate::token::{Outcome, RequestId, TokenSighting};
 /// Values remembered of one guesser.
 const VALUES: usize = 64;
 
-/// Requests with guesses that wait for their reply, by the number of guessers that are remembered.
+/// Guesses that wait for the reply to their request, by the number of guessers that are remembered.
 const WAITING: usize = 4;
 
 /// A client, by its address or IPv6 /64, and the token id that it tries.
@@ -60,6 +60,8 @@ pub struct Guessers {
     harmless: VecDeque<Guesser>,
     waiting: HashMap<RequestId, SmallVec<[TokenSighting; 1]>, FixedState>,
     waiting_order: VecDeque<RequestId>,
+    /// Guesses in `waiting`: one request may hold thousands.
+    held: usize,
     limit: usize,
     /// Guessers and waiting requests forgotten at the limit.
     pub limit_hits: u64,
@@ -75,6 +77,7 @@ impl Guessers {
             harmless: VecDeque::new(),
             waiting: HashMap::with_hasher(FixedState::with_seed(seed)),
             waiting_order: VecDeque::new(),
+            held: 0,
             limit: limit.max(1),
             limit_hits: 0,
         }
@@ -99,18 +102,23 @@ impl Guessers {
             self.waiting_order.push_back(request);
         }
         waiting.push(sighting.clone());
+        self.held += 1;
         // Answered requests leave their place in the queue; too many of them are swept out.
         if self.waiting_order.len() > 2 * self.waiting.len() + 1024 {
             self.waiting_order.retain(|request| self.waiting.contains_key(request));
         }
-        if self.waiting.len() > WAITING * self.limit {
-            while let Some(oldest) = self.waiting_order.pop_front() {
-                if self.waiting.remove(&oldest).is_some() {
-                    self.limit_hits += 1;
-                    break;
-                }
-            }
+        while self.held > WAITING * self.limit
+            && let Some(oldest) = self.waiting_order.pop_front()
+        {
+            self.limit_hits += u64::from(!self.take(oldest).is_empty());
         }
+    }
+
+    /// The guesses of a request, which wait no longer.
+    fn take(&mut self, request: RequestId) -> SmallVec<[TokenSighting; 1]> {
+        let waiting = self.waiting.remove(&request).unwrap_or_default();
+        self.held -= waiting.len();
+        waiting
     }
 
     /// A server has refused a value of this client.
@@ -149,9 +157,8 @@ impl Guessers {
         window: Duration,
         said: impl Fn(TokenRef) -> (Outcome, bool),
     ) -> SmallVec<[(TokenSighting, Tries); 1]> {
-        let Some(waiting) = self.waiting.remove(&request) else { return SmallVec::new() };
         let mut tried = SmallVec::new();
-        for sighting in waiting {
+        for sighting in self.take(request) {
             let (outcome, renewed) = said(sighting.token.token);
             let refused = renewed || outcome == Outcome::Rejected;
             if refused {
@@ -247,5 +254,21 @@ mod tests {
             world.present(&client("203.0.113.9", &curl()), &strong(n));
         }
         assert_eq!(world.table.counters().guesser_limit_hits, 256 - 4 * WAITING as u64);
+    }
+
+    #[test]
+    fn one_request_with_very_many_guesses_is_bounded_too() {
+        let mut world = World::new();
+        let mut guessers = Guessers::new(4, 1);
+        for _ in 0..3 {
+            let request = Arc::new(world.on_leg("203.0.113.9", "10.0.1.20", &client("203.0.113.9", &curl())));
+            for n in 0..=u8::MAX {
+                guessers.presented(&world.sighting(&strong(n), &request));
+            }
+            assert!(guessers.held <= 4 * WAITING);
+            let held: usize = guessers.waiting.values().map(SmallVec::len).sum();
+            assert_eq!(guessers.held, held);
+        }
+        assert!(guessers.limit_hits > 0);
     }
 }

@@ -97,9 +97,10 @@ impl Homes {
         Some(wider)
     }
 
-    /// Drops homes that nobody has; looks only when there are many more than were left the last time.
+    /// Drops homes that nobody has; looks only when there are an eighth more than were left the last time.
+    /// So those that nobody has never take more memory than the sessions that had them.
     pub fn tidy(&mut self) {
-        if self.known.len() > 2 * self.kept + 1024 {
+        if self.known.len() > self.kept + self.kept / 8 + 64 {
             self.known.retain(|home| Arc::strong_count(home) > 1);
             self.bytes = self.known.iter().map(|home| home.bytes()).sum();
             self.kept = self.known.len();

@@ -18,21 +18,23 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub struct Pending {
     waiting: BTreeMap<RequestId, Vec<Waiting>>,
+    /// Observations in `waiting`: one request may present thousands of tokens.
+    held: usize,
     deadlines: VecDeque<(Timestamp, RequestId)>,
     expiries: VecDeque<(Timestamp, RequestId)>,
 }
 
 impl Pending {
-    /// Requests that wait, the judged ones included.
+    /// Observations that wait, the judged ones included.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    pub const fn len(&self) -> usize {
+        self.held
     }
 
     /// Whether nothing waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.held == 0
     }
 
     /// Lets an observation wait until `deadline`.
@@ -43,6 +45,7 @@ impl Pending {
             self.deadlines.push_back((deadline, id));
         }
         waiting.push(Waiting { observation, judged: false });
+        self.held += 1;
     }
 
     /// The reply to a request has come: whatever waits for it, each with whether it has been judged without.
@@ -54,7 +57,13 @@ impl Pending {
                 queue.retain(|(_, id)| self.waiting.contains_key(id));
             }
         }
-        self.waiting.remove(&id).into_iter().flatten().map(|w| (w.observation, w.judged)).collect()
+        self.take(id).into_iter().map(|w| (w.observation, w.judged)).collect()
+    }
+
+    fn take(&mut self, id: RequestId) -> Vec<Waiting> {
+        let waiting = self.waiting.remove(&id).unwrap_or_default();
+        self.held -= waiting.len();
+        waiting
     }
 
     /// Observations whose deadline is at or before `now`; they stay known until `expiry` after it, in
@@ -73,7 +82,7 @@ impl Pending {
             && expiry <= now
         {
             self.expiries.pop_front();
-            self.waiting.remove(&id);
+            self.take(id);
         }
     }
 
@@ -81,7 +90,7 @@ impl Pending {
     pub fn shed(&mut self, now: Timestamp, out: &mut Vec<Evidence>) {
         while let Some((_, id)) = self.expiries.pop_front().or_else(|| self.deadlines.pop_front()) {
             self.judge(id, now, out);
-            if self.waiting.remove(&id).is_some() {
+            if !self.take(id).is_empty() {
                 return;
             }
         }
@@ -93,6 +102,7 @@ impl Pending {
             self.judge(id, now, out);
         }
         self.waiting.clear();
+        self.held = 0;
         self.expiries.clear();
     }
 

@@ -1,11 +1,9 @@
 //! Who presents the tokens of others? One thief with many tokens shows across sessions what no
 //! single session shows.
 
-use std::collections::{HashMap, VecDeque};
-
-use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
+use crate::base::bounded::Bounded;
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::time::Timestamp;
 
@@ -24,11 +22,9 @@ struct Foreign {
 /// Suspects and the live sessions of others that they used, bounded; who came first is forgotten first.
 #[derive(Debug)]
 pub struct Presenters {
-    known: HashMap<Digest16, SmallVec<[Foreign; 1]>, FixedState>,
-    order: VecDeque<Digest16>,
-    limit: usize,
-    /// Presenters and tokens forgotten at the limit.
-    pub limit_hits: u64,
+    known: Bounded<Digest16, SmallVec<[Foreign; 1]>>,
+    /// Tokens forgotten at the limit of a presenter.
+    token_limit_hits: u64,
 }
 
 /// Another's tokens whose owners came back, so far.
@@ -44,33 +40,19 @@ impl Presenters {
     /// Room for `limit` presenters; `seed` keys the hash.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
-        Self {
-            known: HashMap::with_hasher(FixedState::with_seed(seed)),
-            order: VecDeque::new(),
-            limit: limit.max(1),
-            limit_hits: 0,
-        }
+        Self { known: Bounded::new(limit, seed), token_limit_hits: 0 }
     }
 
     /// `actor` used a session whose owner was live shortly before.
     pub fn used(&mut self, actor: Digest16, session: TokenRef, owner: Digest16, at: Timestamp) {
-        if !self.known.contains_key(&actor) {
-            self.order.push_back(actor);
-            if self.order.len() > self.limit
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
-                self.limit_hits += 1;
-            }
-        }
-        let tokens = self.known.entry(actor).or_default();
+        let tokens = self.known.get_or_insert_with(actor, SmallVec::new);
         if let Some(known) = tokens.iter_mut().find(|known| known.session == session) {
             known.used = known.used.max(at);
             return;
         }
         if tokens.len() >= TOKENS {
             tokens.remove(0);
-            self.limit_hits += 1;
+            self.token_limit_hits += 1;
         }
         tokens.push(Foreign { session, owner, used: at, returned: false });
     }
@@ -103,6 +85,12 @@ impl Presenters {
             }
         }
         Takings { tokens, owners: u32::try_from(owners.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// Presenters and tokens forgotten at the limit.
+    #[must_use]
+    pub const fn limit_hits(&self) -> u64 {
+        self.known.limit_hits() + self.token_limit_hits
     }
 }
 
@@ -144,7 +132,7 @@ mod tests {
             all.used(id(n), id(n), id(0), at(0));
             all.used(id(200), id(n), id(0), at(0));
         }
-        assert!(all.known.len() <= 4 && all.limit_hits > 100, "{}", all.limit_hits);
+        assert!(all.limit_hits() > 100, "{}", all.limit_hits());
         for (session, owner) in [(1, 11), (2, 12)] {
             all.used(id(66), id(session), id(owner), at(1));
             all.owner_returned(id(66), id(session), at(2), WINDOW);

@@ -1,12 +1,10 @@
 //! What did a suspect last do? Kept so that the owner's return can be told with the suspect's own
 //! request as evidence.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-
 use super::observation::Observation;
+use crate::base::bounded::Bounded;
 use crate::base::ids::Digest16;
 use crate::base::time::{Stamp, Timestamp};
 use crate::token::{Outcome, RequestView, SeenToken, TokenSighting, TokenUse};
@@ -41,31 +39,19 @@ impl LastRequest {
     }
 }
 
-/// Last requests by suspect, bounded; the suspect noted longest ago is forgotten first.
+/// Last requests by suspect, bounded; the suspect that came first is forgotten first.
 #[derive(Debug)]
-pub struct Suspects {
-    last: HashMap<Digest16, LastRequest, FixedState>,
-    order: VecDeque<Digest16>,
-    limit: usize,
-    /// Suspects forgotten at the limit.
-    pub limit_hits: u64,
-}
+pub struct Suspects(Bounded<Digest16, LastRequest>);
 
 impl Suspects {
     /// Room for `limit` suspects; `seed` keys the hash.
     #[must_use]
     pub fn new(limit: usize, seed: u64) -> Self {
-        Self {
-            last: HashMap::with_hasher(FixedState::with_seed(seed)),
-            order: VecDeque::new(),
-            limit: limit.max(1),
-            limit_hits: 0,
-        }
+        Self(Bounded::new(limit, seed))
     }
 
     /// Remembers the request of a suspect's observation.
     pub fn note(&mut self, observation: &Observation) {
-        let suspect = observation.subject.id;
         let last = LastRequest {
             token: observation.token.clone(),
             request: Arc::clone(&observation.request),
@@ -73,20 +59,18 @@ impl Suspects {
             outcome: observation.outcome,
             status: observation.status,
         };
-        if self.last.insert(suspect, last).is_none() {
-            self.order.push_back(suspect);
-            if self.order.len() > self.limit
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.last.remove(&oldest);
-                self.limit_hits += 1;
-            }
-        }
+        self.0.insert(observation.subject.id, last);
     }
 
     /// Its last request, while remembered.
     #[must_use]
     pub fn last(&self, suspect: Digest16) -> Option<&LastRequest> {
-        self.last.get(&suspect)
+        self.0.get(&suspect)
+    }
+
+    /// Suspects forgotten at the limit.
+    #[must_use]
+    pub const fn limit_hits(&self) -> u64 {
+        self.0.limit_hits()
     }
 }

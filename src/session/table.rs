@@ -120,10 +120,10 @@ impl SessionTable {
         SessionCounters {
             bytes: self.counters.bytes + self.homes.bytes(),
             guesser_limit_hits: self.guessers.limit_hits,
-            presenter_limit_hits: self.presenters.limit_hits,
-            attacked_limit_hits: self.attacked.limit_hits,
+            presenter_limit_hits: self.presenters.limit_hits(),
+            attacked_limit_hits: self.attacked.limit_hits(),
             neighbour_limit_hits: self.neighbours.limit_hits,
-            suspect_limit_hits: self.suspects.limit_hits,
+            suspect_limit_hits: self.suspects.limit_hits(),
             repeats: self.once.repeats,
             once_limit_hits: self.once.limit_hits,
             ..self.counters

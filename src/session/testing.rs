@@ -161,6 +161,12 @@ impl World {
         RequestView { source: end(from, 40_000), destination: end(to, 80), ..(*self.request(client)).clone() }
     }
 
+    /// A token in a request, presented.
+    pub(crate) fn sighting(&mut self, token: &SeenToken, request: &Arc<RequestView>) -> TokenSighting {
+        let (action, at) = (TokenUse::Presented, self.stamp());
+        TokenSighting { token: token.clone(), action, request: Arc::clone(request), at, plaintext: true }
+    }
+
     /// Something happens to a token in a request.
     pub(crate) fn token(
         &mut self,
@@ -169,13 +175,7 @@ impl World {
         request: &Arc<RequestView>,
     ) -> Vec<Arc<Observation>> {
         let mut out = Vec::new();
-        let sighting = TokenSighting {
-            token: token.clone(),
-            action,
-            request: Arc::clone(request),
-            at: self.stamp(),
-            plaintext: true,
-        };
+        let sighting = TokenSighting { action, ..self.sighting(token, request) };
         self.table.on_time(self.now(), &mut out);
         self.table.apply(Sighting::Token(sighting), &mut out);
         uses(out)

@@ -270,6 +270,33 @@ fn a_flood_pushes_out_its_own_sessions_only() {
 }
 
 #[test]
+fn a_flood_of_made_up_hosts_pushes_out_its_own_sessions_only() {
+    let mut world = World::with(SessionConfig { table_bytes: 1_000_000, ..SessionConfig::default() });
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    world.issue(&owner, &strong(1), None);
+    for n in 0..5_000u32 {
+        let mut token = strong(0);
+        token.token.0[..4].copy_from_slice(&n.to_le_bytes());
+        token.token.0[8] = 0xff;
+        world.host = Box::leak(format!("{n}.{}", "x".repeat(1000)).into_boxed_str());
+        world.wait(0.001).issue(&thief, &token, None);
+    }
+    let counters = world.table.counters();
+    assert!(counters.bytes <= 1_000_000 && counters.tracked > 400, "{counters:?}");
+    world.host = "shop.test";
+    assert_eq!(suspects(&world.used(&thief, &strong(1))).len(), 1);
+}
+
+#[test]
+fn without_memory_for_a_session_its_token_is_only_seen() {
+    let mut world = World::with(SessionConfig { table_bytes: 1, ..SessionConfig::default() });
+    let (_, seen) = world.present(&client("198.51.100.7", &browser("firefox", "linux", 140)), &strong(1));
+    assert_eq!(seen.len(), 1, "whoever looks at tokens in the open sees it");
+    assert_eq!((world.table.counters().tracked, world.table.counters().evicted_memory), (0, 1));
+}
+
+#[test]
 fn a_crowd_of_suspects_never_pushes_out_the_owner() {
     let mut world = World::new();
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
@@ -452,6 +479,20 @@ fn nobody_in_particular_is_no_owner_who_returns() {
         seen.extend(world.wait(5.0).used(&unknown, &strong(1)));
         assert!(seen.iter().all(|o| o.interleaved.is_none() && !o.prior_live), "he has moved");
     }
+}
+
+#[test]
+fn one_request_with_very_many_tokens_does_not_wait_as_one() {
+    let mut world = World::with(SessionConfig { pending: 16, ..SessionConfig::default() });
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    (1..=100).for_each(|n| drop(world.issue(&owner, &strong(n), None)));
+    let (request, mut seen) = world.present(&client("203.0.113.9", &browser("chrome", "windows", 119)), &strong(1));
+    for n in 2..=100 {
+        seen.extend(world.token(&strong(n), TokenUse::Presented, &request));
+    }
+    assert!(world.table.counters().pending_limit_hits > 0 && seen.len() >= 100 - 16, "{}", seen.len());
+    seen.extend(world.drained());
+    assert_eq!(suspects(&seen).len(), 100, "each is judged once");
 }
 
 #[test]

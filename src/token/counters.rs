@@ -14,7 +14,7 @@ pub struct TokenCounters {
     pub cookie_pairs_limit_hits: u64,
     /// Parameters of a target beyond those that are read (`limit_hits_total{limit="parameters"}`).
     pub parameters_limit_hits: u64,
-    /// Requests beyond those that wait for a reply (`limit_hits_total{limit="pipelined"}`).
+    /// Requests beyond those that wait for a reply, or with more tokens than wait (`limit_hits_total{limit="pipelined"}`).
     pub pipelined_limit_hits: u64,
     /// Times the interned user agents were forgotten (`limit_hits_total{limit="interned_user_agents"}`).
     pub interned_user_agents_limit_hits: u64,

@@ -48,6 +48,10 @@ use super::{form, json};
 /// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
 pub const PIPELINE_LIMIT: usize = 128;
 
+/// Tokens of a flow that wait with their requests: one more request waits only while there are fewer.
+/// No honest client sends nearly as many.
+const WAITING_TOKENS: u32 = 4096;
+
 /// Tokens of a request that what is odd about its path is told with.
 const PATH_TOKENS: usize = 2;
 
@@ -120,12 +124,21 @@ pub struct FlowTokens {
     preamble: Option<(Direction, IpAddr)>,
     /// What the hellos of a TLS connection said.
     tls: Option<Box<FlowTls>>,
+    /// Tokens held, of requests and bodies that wait.
+    tokens: u32,
 }
 
 impl FlowTokens {
     /// Whom a PROXY preamble named as the sender of what travels in `dir`.
     fn named(&self, dir: Direction) -> Option<IpAddr> {
         self.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+    }
+
+    /// Counts the tokens that are held, after a message has changed that.
+    fn count_tokens(&mut self) {
+        let waiting = self.waiting.iter().map(|waiting| waiting.tokens());
+        let tokens: usize = waiting.chain(self.bodies.iter().map(Awaited::tokens)).sum();
+        self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
     }
 }
 
@@ -144,6 +157,11 @@ impl Waiting {
     fn presented(&self) -> &[SeenToken] {
         let all = self.with_body.as_deref().unwrap_or(&self.reading.tokens);
         all.get(..PAIR_LIMIT).unwrap_or(all)
+    }
+
+    /// Tokens held.
+    fn tokens(&self) -> usize {
+        self.reading.tokens.len() + self.with_body.as_ref().map_or(0, |tokens| tokens.len())
     }
 }
 
@@ -295,7 +313,7 @@ impl TokenTap {
             self.wanted = form::LIMIT;
             state.await_body(dir, false, &waiting);
         }
-        if state.waiting.len() < PIPELINE_LIMIT {
+        if state.waiting.len() < PIPELINE_LIMIT && state.tokens < WAITING_TOKENS {
             state.waiting.push(waiting);
         } else {
             self.counters.pipelined_limit_hits += 1;
@@ -564,6 +582,7 @@ impl MessageSink for TokenTap {
                 }
             }
         }
+        state.count_tokens();
     }
 
     fn body_wanted(&mut self, _: &mut FlowTokens) -> usize {
@@ -575,8 +594,9 @@ impl MessageSink for TokenTap {
         const VIEW: usize = size_of::<RequestView>() + 256;
         let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<usize>() } else { 0 };
         let waiting = state.waiting.len() * (VIEW + size_of::<Waiting>());
+        let tokens = state.tokens as usize * size_of::<SeenToken>();
         let tls = state.tls.as_ref().map_or(0, |_| size_of::<FlowTls>() + 256);
-        spilled + waiting + tls + state.bodies.capacity() * size_of::<Awaited>()
+        spilled + waiting + tokens + tls + state.bodies.capacity() * size_of::<Awaited>()
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {

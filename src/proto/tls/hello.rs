@@ -162,12 +162,6 @@ impl<'a> ClientHello<'a> {
         .count()
     }
 
-    /// It sends application data before the handshake is over (RFC 8446 §4.2.10).
-    #[must_use]
-    pub fn early_data(&self) -> bool {
-        self.extensions.get(extension::EARLY_DATA).is_some()
-    }
-
     fn codes_of(&self, extension: u16) -> impl Iterator<Item = u16> + 'a {
         let mut reader = Reader::new(self.extensions.get(extension).unwrap_or_default());
         codes(vector16(&mut reader).unwrap_or_default())

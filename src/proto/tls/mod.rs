@@ -24,6 +24,7 @@ use super::conversation::{Voice, of};
 use super::{Message, MessageSink};
 pub use hello::{ClientHello, ServerHello};
 pub use negotiation::Offer;
+pub(super) use record::RECORD_LIMIT;
 use record::{Collected, HandshakeMessage, Records, SSL2_CLIENT_HELLO};
 pub use version::TlsVersion;
 

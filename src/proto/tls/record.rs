@@ -9,7 +9,7 @@ use crate::base::reader::Reader;
 pub(super) const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// Largest TLS record: 2^14 bytes and what encryption may add (RFC 8446 §5.2, RFC 5246 §6.2.3).
-const RECORD_LIMIT: u16 = (1 << 14) + 2048;
+pub(in crate::proto) const RECORD_LIMIT: u16 = (1 << 14) + 2048;
 
 /// Types of records that may come up to the hello (RFC 8446 §5.1): application data never does.
 mod content {

@@ -15,10 +15,8 @@ use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
 use crate::identity::user_agent::Kind;
+use crate::token::strength;
 use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass, TokenSighting};
-
-/// Bits from which a value is unique in the world; weaker ones are followed only once issued.
-const STRONG_BITS: u16 = 64;
 
 /// Fewest unissued values of one client that are worth an observation; the rules ask for more.
 const FEWEST_GUESSES: u32 = 5;
@@ -29,23 +27,10 @@ impl SessionTable {
         if sighting.token.is_password() {
             return self.exposed(sighting, Trigger::Presented, out);
         }
-        let client = &sighting.request.client;
-        let Some(id) = self.find(&sighting.token) else {
-            if sighting.token.class != TokenClass::Basic {
-                self.guessers.presented(&sighting);
-            }
-            if sighting.token.strength < STRONG_BITS {
-                self.counters.weak_unissued += 1;
-            } else if client.user_agent.as_ref().is_some_and(|ua| ua.kind == Kind::Fetcher) {
-                self.counters.fetcher += 1;
-            } else {
-                let session = self.fresh(&sighting);
-                self.insert(session, client.address);
-                return self.presented(sighting, out);
-            }
+        let Some(id) = self.find(&sighting.token).or_else(|| self.adopt(&sighting)) else {
             return self.exposed(sighting, Trigger::Presented, out);
         };
-        let ts = sighting.at.ts;
+        let (client, ts) = (&sighting.request.client, sighting.at.ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
         let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
@@ -59,6 +44,26 @@ impl SessionTable {
         self.tell_returns(id, &what, ts, out);
         self.observe(id, sighting, &what, out);
         self.make_room();
+    }
+
+    /// A session whose first use is seen, where the token is one to be followed. `None` also where no
+    /// memory is left for it.
+    fn adopt(&mut self, sighting: &TokenSighting) -> Option<TokenRef> {
+        let client = &sighting.request.client;
+        if sighting.token.class != TokenClass::Basic {
+            self.guessers.presented(sighting);
+        }
+        if sighting.token.strength < strength::STRONG {
+            self.counters.weak_unissued += 1;
+            return None;
+        }
+        if client.user_agent.as_ref().is_some_and(|ua| ua.kind == Kind::Fetcher) {
+            self.counters.fetcher += 1;
+            return None;
+        }
+        let session = self.fresh(sighting);
+        self.insert(session, client.address);
+        self.find(&sighting.token)
     }
 
     /// Another leg of a request that was applied: tells more of its client, and no more of its session.

@@ -30,7 +30,15 @@ impl FlowTokens {
     pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
         self.bodies.retain(|a| a.dir != dir);
         let (view, site) = (request.view.clone(), request.reading.site.clone());
-        self.bodies.push(Awaited { dir, reply, view, site, presented: request.presented().into() });
+        let presented = if reply { request.presented().into() } else { SmallVec::new() };
+        self.bodies.push(Awaited { dir, reply, view, site, presented });
+    }
+}
+
+impl Awaited {
+    /// Tokens held beside the entry.
+    pub(super) fn tokens(&self) -> usize {
+        if self.presented.spilled() { self.presented.capacity() } else { 0 }
     }
 }
 

@@ -423,6 +423,20 @@ fn beyond_the_pipeline_limit_tokens_are_still_read() {
 }
 
 #[test]
+fn what_waits_is_bounded_by_tokens_and_counts_as_memory() {
+    let mut bench = Bench::new();
+    let cookies = |n: usize| -> String { (0..1000).map(|m| format!("PHPSESSID={n:08}{m:08}; ")).collect() };
+    let before = TokenTap::held_bytes(&bench.state);
+    for n in 0..8 {
+        assert_eq!(tokens(&bench.request("/", &[HOST, ("Cookie", &cookies(n))])).len(), 1000);
+    }
+    assert_eq!(bench.tap.token_counters().pipelined_limit_hits, 3, "five have more tokens than may wait");
+    assert!(TokenTap::held_bytes(&bench.state) > before + 5000 * size_of::<SeenToken>());
+    bench.end();
+    assert_eq!(TokenTap::held_bytes(&bench.state), before);
+}
+
+#[test]
 fn a_crowd_of_pairs_hides_no_token() {
     let mut bench = Bench::new();
     let cookies = format!("{}PHPSESSID={STRONG}", "j=1; ".repeat(5000));
