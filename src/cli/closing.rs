@@ -45,9 +45,7 @@ pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> St
     }
     if told.forwarded_ignored > 0 {
         let requests = counted(told.forwarded_ignored, "request");
-        unseen.push(format!(
-            "the clients named by {requests} from no trusted proxy (see --trusted-proxy)"
-        ));
+        unseen.push(format!("the clients named by {requests} from no trusted proxy (see --trusted-proxy)"));
     }
     for (layer, n) in &told.decode_errors {
         unseen.push(match *layer {

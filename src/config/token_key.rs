@@ -154,7 +154,10 @@ mod tests {
         assert!(says(&file(0o600, &[7; 31])).contains("holds 31 bytes"));
         assert!(says(&file(0o600, "zz".repeat(32).as_bytes())).contains("not 32 bytes or 64 hex digits"));
         assert!(
-            read(Path::new("/nonexistent/key")).unwrap_err().to_string().starts_with("no token key /nonexistent/key; make one: ")
+            read(Path::new("/nonexistent/key"))
+                .unwrap_err()
+                .to_string()
+                .starts_with("no token key /nonexistent/key; make one: ")
         );
     }
 
