@@ -69,8 +69,11 @@ pub const fn class(class: TokenClass) -> &'static str {
 /// Which token: `session token PHPSESSID of shop.test`.
 #[must_use]
 pub fn token(token: &SeenToken) -> String {
-    let kind = if token.is_password() { "password field" } else { class(token.class) };
-    format!("{kind} {} of {}", token.name, token.service)
+    let SeenToken { name, service, .. } = token;
+    match token.is_password() {
+        true => format!("password (form field {name}) of {service}"),
+        false => format!("{} {name} of {service}", class(token.class)),
+    }
 }
 
 /// An address, or that it is not known.
@@ -90,7 +93,7 @@ pub fn message(finding: &Finding) -> String {
     let suspect = &seen.subject.client;
     match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
         ("token.plaintext", _) => format!("{token} travels in cleartext"),
-        ("credential.plaintext", _) => format!("a password travels in cleartext: {token}"),
+        ("credential.plaintext", _) => format!("{token} travels in cleartext"),
         ("token.fan_out", _) => {
             format!(
                 "{token}, used by {}, lately by {}",
@@ -130,7 +133,8 @@ pub fn message(finding: &Finding) -> String {
             }
             // At one address only the programs tell the two apart.
             let tell = if prior.address == suspect.address { with_program } else { by_address };
-            format!("{token}, first used by {}, presented by {}", tell(prior), tell(suspect))
+            let began = if seen.is_unused_by_owner() { "issued to" } else { "first used by" };
+            format!("{token}, {began} {}, presented by {}", tell(prior), tell(suspect))
         }
         (_, None) => format!("{token}: {}", finding.detector.title),
     }
@@ -227,6 +231,17 @@ fn totals(sums: ExposureTotals, thing: &str) -> String {
     format!("{} of {} in {}", counted(tokens, thing), counted(clients, "client"), counted(requests, "request"))
 }
 
+/// The same sentence, to stand behind other words: `A token …` becomes `a token …`. A word that is
+/// not merely capitalized, such as `TLS`, stays.
+#[must_use]
+pub fn uncapitalized(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), next) if !next.is_some_and(char::is_uppercase) => first.to_lowercase().chain(chars).collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
 /// A number of things: `1 request`, `2 requests`.
 #[must_use]
 pub fn counted(n: u64, thing: &str) -> String {
@@ -257,6 +272,24 @@ mod tests {
         let said = message(&testing::finding("TT-1008", Severity::Low, seen));
         assert!(said.contains("198.51.100.7 with firefox 140 on linux"), "{said}");
         assert!(said.ends_with("by another machine: other TLS fingerprint, other TCP stack"), "{said}");
+    }
+
+    #[test]
+    fn sentences_can_follow_other_words() {
+        assert_eq!(uncapitalized("A token"), "a token");
+        assert_eq!(uncapitalized("TLS ticket"), "TLS ticket");
+        assert_eq!(uncapitalized(""), "");
+    }
+
+    #[test]
+    fn who_only_got_a_token_did_not_use_it() {
+        let told = |requests| {
+            let mut seen = testing::stolen_session();
+            seen.prior.as_mut().unwrap().requests = requests;
+            message(&testing::finding("TT-1003", crate::detect::Severity::High, seen))
+        };
+        assert!(told(1).contains("first used by 198.51.100.7, presented by 203.0.113.9"), "{}", told(1));
+        assert!(told(0).contains("issued to 198.51.100.7, presented by 203.0.113.9"), "{}", told(0));
     }
 
     #[test]
