@@ -3,6 +3,7 @@
 mod steps;
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use super::body::Body;
 use super::collect::Collect;
@@ -311,7 +312,7 @@ impl Side {
     /// with the remainder go on until none is left.
     pub(super) fn next<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect) -> (usize, Found<'a>) {
         let (used, found) = match self.look_aside(rest, at, expect) {
-            Ok(piece) => match self.state {
+            ControlFlow::Continue(piece) => match self.state {
                 // Nearly always the message that is due follows at once.
                 State::Between if self.aside.is_none() && !matches!(piece.first(), Some(b'\r' | b'\n')) => {
                     self.state = State::FirstLine(Rigour::Permissive);
@@ -324,7 +325,7 @@ impl Side {
                 State::Lost => self.search(piece, expect),
                 State::Finished => (piece.len(), Found::Nothing),
             },
-            Err(misframed) => misframed,
+            ControlFlow::Break(misframed) => misframed,
         };
         self.pos = self.pos.saturating_add(used as u64);
         (used, found)
@@ -332,14 +333,21 @@ impl Side {
 
     /// Looks for messages in other readings. Gives what the reading that is followed may read, or the
     /// message that was found instead of it.
-    fn look_aside<'a>(&mut self, rest: &'a [u8], at: Stamp, expect: Expect) -> Result<&'a [u8], (usize, Found<'a>)> {
+    fn look_aside<'a>(
+        &mut self,
+        rest: &'a [u8],
+        at: Stamp,
+        expect: Expect,
+    ) -> ControlFlow<(usize, Found<'a>), &'a [u8]> {
         if let State::Body(body) = self.state
             && body.at_trailer_line()
             && !matches!(rest.first(), Some(b'\r' | b'\n'))
         {
             self.watch().start(); // some servers know no trailer
         }
-        let Some(watch) = self.aside.as_deref_mut().and_then(|a| a.watch.as_mut()) else { return Ok(rest) };
+        let Some(watch) = self.aside.as_deref_mut().and_then(|a| a.watch.as_mut()) else {
+            return ControlFlow::Continue(rest);
+        };
         let due = matches!(self.state, State::Between);
         let look = watch.look(self.pos, rest, at, expect, due);
         let (kind, failed) = (watch.kind(), watch.take_failure());
@@ -348,13 +356,15 @@ impl Side {
         }
         let piece = rest.get(..look.shown).unwrap_or(rest);
         if failed {
-            return Err((0, Found::NotMessage));
+            return ControlFlow::Break((0, Found::NotMessage));
         }
-        let Some(line) = look.found.filter(|_| !self.own_line_begins(piece, expect)) else { return Ok(piece) };
+        let Some(line) = look.found.filter(|_| !self.own_line_begins(piece, expect)) else {
+            return ControlFlow::Continue(piece);
+        };
         let cut = self.so_far();
         self.state = State::Fields { line: line_end(line.bytes.len()), scan: BlankLine::default() };
         self.partial = Some(Box::new(Partial { bytes: line.bytes, first: line.first, part: false }));
-        Err((piece.len(), Found::Misframed(cut, kind)))
+        ControlFlow::Break((piece.len(), Found::Misframed(cut, kind)))
     }
 
     /// Whether the reading that is followed takes the line that ends with `piece` for a first line, too.
