@@ -22,8 +22,15 @@ impl Timestamp {
     /// Time from `earlier` to `self`; zero when `earlier` is later, since a negative age is zero.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds, for what is asked of every packet.
+    #[must_use]
+    #[inline]
+    pub const fn nanos_since(self, earlier: Self) -> u64 {
         // The difference of any two fits in 64 bits without a sign.
-        Duration::from_nanos(if self > earlier { self.0.wrapping_sub(earlier.0).cast_unsigned() } else { 0 })
+        if self.0 > earlier.0 { self.0.wrapping_sub(earlier.0).cast_unsigned() } else { 0 }
     }
 
     /// This time moved forward by `span`, saturating.

@@ -70,12 +70,12 @@ impl Pipeline {
     /// Takes what a frame, or `depth` layers of something in it, decodes to.
     fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
         match decoded {
-            Ok(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
-            Ok(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
-            Ok(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
+            Some(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
+            Some(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
+            Some(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
                 self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
             }
-            Ok(Ok(Decoded::Fragment(fragment))) => {
+            Some(Ok(Decoded::Fragment(fragment))) => {
                 let readings =
                     panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment, at.ts)));
                 self.reading.panics += u64::from(readings.is_err());
@@ -83,14 +83,14 @@ impl Pipeline {
                     self.decoded(caught(|| reading.decode()), at, depth + 1, audience);
                 }
             }
-            Ok(Ok(Decoded::Aggregate(frames))) => {
+            Some(Ok(Decoded::Aggregate(frames))) => {
                 for frame in frames {
                     self.decoded(caught(|| decode(&frame)), at, depth + 1, audience);
                 }
             }
-            Ok(Ok(Decoded::NotTracked)) => {}
-            Ok(Err(error)) => self.reading.undecoded(error),
-            Err(_) => self.reading.panics += 1,
+            Some(Ok(Decoded::NotTracked)) => {}
+            Some(Err(error)) => self.reading.undecoded(error),
+            None => self.reading.panics += 1,
         }
     }
 
@@ -102,7 +102,9 @@ impl Pipeline {
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.segment(segment, at, self.time.timers());
-                self.judge.hear(worker.drain(), self.time.now(), audience);
+                if !worker.is_silent() {
+                    self.judge.hear(worker.drain(), self.time.now(), audience);
+                }
             }
             Hands::Many(crew) => {
                 crew.segment(segment, at, self.time.timers(), self.time.now());
@@ -222,11 +224,15 @@ impl Pipeline {
     }
 }
 
-/// What decoding came to, a panic included.
-type Caught<'a> = std::thread::Result<Result<Decoded<'a>, DecodeError>>;
+/// What decoding came to; nothing where it panicked.
+type Caught<'a> = Option<Result<Decoded<'a>, DecodeError>>;
 
+#[inline]
 fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caught<'a> {
-    panic::catch_unwind(AssertUnwindSafe(decode))
+    let mut decoded = None;
+    // Written in place: a segment is long enough for copies of it to be felt.
+    let _panic = panic::catch_unwind(AssertUnwindSafe(|| decoded = Some(decode())));
+    decoded
 }
 
 #[cfg(test)]

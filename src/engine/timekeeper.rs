@@ -6,6 +6,7 @@ use crate::base::time::Timestamp;
 
 /// A frame may take time forward by so much at once, and may lag so far behind it.
 const STRIDE: Duration = Duration::from_secs(600);
+const STRIDE_NANOS: u64 = STRIDE.as_nanos() as u64;
 
 /// Frames in a row whose times are no further apart agree.
 const AGREEMENT: Duration = Duration::from_secs(60);
@@ -57,7 +58,7 @@ impl Timekeeper {
             return;
         };
         // Nearly every frame comes at this time or a little later.
-        if self.doubted.is_none() && ts >= now && ts.since(now) <= STRIDE {
+        if self.doubted.is_none() && ts >= now && ts.nanos_since(now) <= STRIDE_NANOS {
             self.now = Some(ts);
             return;
         }

@@ -44,6 +44,12 @@ impl Worker {
         self.tap.order_by_flow();
     }
 
+    /// Nothing was seen since the last drain, as of most segments.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.tap.is_silent()
+    }
+
     /// Takes what was seen since the last call, in order.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Seen> {
         self.tap.drain()

@@ -40,6 +40,11 @@ const COARSE: Duration = Duration::from_secs(1);
 /// with a broken clock must not end all flows.
 const LEAP: Duration = Duration::from_secs(10 * 60);
 
+/// Nanoseconds after which a flow with this timeout is linked anew.
+fn coarse(timeout: Duration) -> u64 {
+    u64::try_from(COARSE.min(timeout / 8).as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[derive(Clone, Copy)]
 struct Link {
     linked: Timestamp,
@@ -54,7 +59,8 @@ struct List {
     last: u32,
     len: u32,
     timeout: Duration,
-    coarse: Duration,
+    /// Nanoseconds.
+    coarse: u64,
 }
 
 /// One link per slot of the flow table, in six lists.
@@ -75,8 +81,7 @@ impl Timers {
 
     /// Timeouts by kind.
     pub(super) fn new(timeout: impl Fn(Waiting) -> Duration) -> Self {
-        let list =
-            |timeout: Duration| List { first: NONE, last: NONE, len: 0, timeout, coarse: COARSE.min(timeout / 8) };
+        let list = |timeout: Duration| List { first: NONE, last: NONE, len: 0, timeout, coarse: coarse(timeout) };
         Self {
             links: Vec::new(),
             lists: Waiting::ALL.map(|waiting| list(timeout(waiting))),
@@ -130,8 +135,8 @@ impl Timers {
     pub(super) fn touch(&mut self, slot: u32, waiting: Waiting) {
         let now = self.now();
         let Some(link) = self.links.get(slot as usize) else { return };
-        let coarse = self.lists.get(waiting as usize).map_or(COARSE, |list| list.coarse);
-        if link.waiting != waiting || now.since(link.linked) >= coarse {
+        let coarse = self.lists.get(waiting as usize).map_or(0, |list| list.coarse);
+        if link.waiting != waiting || now.nanos_since(link.linked) >= coarse {
             self.remove(slot);
             if let Some(link) = self.links.get_mut(slot as usize) {
                 link.waiting = waiting;

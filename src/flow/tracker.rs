@@ -42,6 +42,18 @@ pub struct FlowTable<C: StreamConsumer> {
     counters: FlowCounters,
     /// The flow whose consumer may be running.
     current: Option<u32>,
+    #[cfg(test)]
+    ways: Ways,
+}
+
+/// Which way segments are taken.
+#[cfg(test)]
+#[derive(Default)]
+struct Ways {
+    /// There is no short one.
+    general: bool,
+    /// Segments that went the general one.
+    taken: u64,
 }
 
 impl<C: StreamConsumer> FlowTable<C> {
@@ -65,6 +77,8 @@ impl<C: StreamConsumer> FlowTable<C> {
             recall: Recall::new(recall_bytes),
             counters: FlowCounters::default(),
             current: None,
+            #[cfg(test)]
+            ways: Ways::default(),
         }
     }
 
@@ -125,6 +139,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         at: Stamp,
         shared: &mut C::Shared,
     ) -> bool {
+        #[cfg(test)]
+        if self.ways.general {
+            return false;
+        }
         let Some(flow) = self.flows.get_mut(slot) else { return false };
         self.current = Some(slot);
         let now = self.timers.now();
@@ -139,7 +157,12 @@ impl<C: StreamConsumer> FlowTable<C> {
         usual.is_some()
     }
 
+    /// Lets the flow in `slot` take any segment, and makes a new one of it where that one opens it anew.
     fn take_any(&mut self, slot: u32, dir: Direction, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
+        #[cfg(test)]
+        {
+            self.ways.taken += 1;
+        }
         let mut reopened = None;
         self.at_flow(slot, shared, |flow, desk| {
             if let Verdict::Reopened { opener, began } = flow.on_segment(dir, segment, at, desk) {
@@ -371,5 +394,15 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// How often timeout lists were changed or looked at.
     pub(super) fn timer_steps(&self) -> u64 {
         self.timers.steps
+    }
+
+    /// Leaves the general way alone.
+    pub(super) fn set_general(&mut self, general: bool) {
+        self.ways.general = general;
+    }
+
+    /// How many segments went the general way.
+    pub(super) fn general_segments(&self) -> u64 {
+        self.ways.taken
     }
 }

@@ -43,21 +43,25 @@ pub(super) fn holds(source: IpAddr, destination: IpAddr, protocol: u8, bytes: &[
 
 /// The sum of the pseudo-header that precedes `len` bytes of a protocol (RFC 9293 §3.1, RFC 8200 §8.1).
 pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> u64 {
+    // A word of 32 bits adds up to the same as its two halves.
     let address = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => sum(&ip.octets()),
-        IpAddr::V6(ip) => sum(&ip.octets()),
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => [0, 32, 64, 96].map(|bit| u64::from((ip.to_bits() >> bit) as u32)).iter().sum(),
     };
     address(source) + address(destination) + u64::from(protocol) + len as u64
 }
 
-/// The sum of the bytes. 32-bit words add up to the same as 16-bit words, and a frame's worth of them
-/// is far from overflowing 64 bits. The order of bytes may wait until the end (RFC 1071 §2 (B)).
+/// The sum of the bytes, of which the order may wait until the end (RFC 1071 §2 (B)): words of 64 bits,
+/// with what runs over added at the low end, add up to the same as words of 16 bits.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<4>();
-    let mut last = [0; 4];
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    u64::from(u16::from_be(fold(sum + u64::from(u32::from_ne_bytes(last)))))
+    let sum = words.iter().chain([&last]).fold(0_u64, |sum, word| {
+        let (sum, over) = sum.overflowing_add(u64::from_ne_bytes(*word));
+        sum + u64::from(over)
+    });
+    u64::from(u16::from_be(fold(sum)))
 }
 
 /// The 16-bit ones' complement sum; all ones when a correct checksum was summed with its bytes.

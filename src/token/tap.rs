@@ -204,6 +204,12 @@ impl TokenTap {
         self.seen.drain(..)
     }
 
+    /// Nothing was seen since the last drain.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.seen.is_empty()
+    }
+
     /// Orders what was seen since the last drain by flow: for a step that concerned many flows, whose
     /// order must not depend on how they lie in a table.
     pub fn order_by_flow(&mut self) {

@@ -9,6 +9,7 @@ mod handshake;
 mod oddities;
 mod order;
 mod properties;
+mod usual;
 
 use std::collections::VecDeque;
 use std::time::Duration;

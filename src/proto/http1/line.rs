@@ -43,7 +43,7 @@ pub(super) enum FirstLine<'a> {
     /// Of a request.
     Request(RequestLine<'a>),
     /// Of a request, for hosts that take the bare CR at this place for the end of the line.
-    Cut(RequestLine<'a>, usize),
+    Cut(RequestLine<'a>, u32),
     /// Of a reply.
     Status(StatusLine),
 }
@@ -170,7 +170,8 @@ pub(super) fn begins(line: &[u8], expect: Expect, rigour: Rigour) -> bool {
 /// a whole is none.
 fn before_bare_cr(line: &[u8]) -> Option<FirstLine<'_>> {
     let cr = memchr::memchr(b'\r', line).filter(|cr| cr.saturating_add(1) < line.len())?;
-    request_line(line.get(..cr)?, Rigour::Strict).map(|read| FirstLine::Cut(read, cr))
+    let end = u32::try_from(cr).ok()?;
+    request_line(line.get(..cr)?, Rigour::Strict).map(|read| FirstLine::Cut(read, end))
 }
 
 /// Whether a line that begins with `prefix` could still be one for which [`begins`] holds.

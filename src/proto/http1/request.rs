@@ -37,7 +37,7 @@ pub(super) fn request<'h>(head: &'h Head<'_>, fields: &mut Fields<'h>) -> Option
             Some(line)
         }
         FirstLine::Cut(line, end) => {
-            fields.read(head.bytes.get(end.saturating_add(1)..)?, crlf);
+            fields.read(head.bytes.get((end as usize).saturating_add(1)..)?, crlf);
             fields.line_end = true;
             Some(line)
         }
