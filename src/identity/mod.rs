@@ -180,7 +180,7 @@ pub struct AgentChange {
     /// The same family and system in a lower version.
     pub downgrade: bool,
     /// The same family and system in a higher version that does not count as an upgrade: told
-    /// apart from `family` because it scores as the weaker claim.
+    /// apart from `family` because it adds no points.
     pub version: bool,
     /// One of the two is an app, the other an app or browser that names no other system: perhaps an
     /// app and its web view.

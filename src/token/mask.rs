@@ -189,12 +189,18 @@ fn printable_ascii(wire: &[u8]) -> Option<&str> {
     if odd { None } else { std::str::from_utf8(wire).ok() }
 }
 
-/// Whether a character is text and nothing else: no control, nothing invisible, nothing that
-/// turns the direction of the line.
-fn is_shown(c: char) -> bool {
+/// Whether a character is text and nothing else: no control, and none that reorders, hides or breaks
+/// text (Unicode Technical Report 36, §2).
+#[must_use]
+pub fn is_shown(c: char) -> bool {
     !(c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'))
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'      // zero width, marks of direction
+            | '\u{2028}'..='\u{202e}'      // line and paragraph separators, embedding, override
+            | '\u{2060}'..='\u{206f}'      // word joiner, isolates, deprecated format characters
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'))
 }
 
 /// A part of a text that may be hidden.

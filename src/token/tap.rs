@@ -2,6 +2,7 @@
 //! by replies.
 
 mod bodies;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
@@ -24,12 +25,13 @@ use crate::proto::{
     Ambiguity, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
-use bodies::Awaited;
+pub use waiting::FlowTokens;
+use waiting::Waiting;
 
 use super::agents::UserAgents;
 use super::client::{self, Fingerprints};
 use super::counters::TokenCounters;
-use super::find::{self, Finder, Found, PAIR_LIMIT};
+use super::find::{self, Finder, Found};
 use super::header_orders::HeaderOrders;
 use super::login::{LoginRules, Page};
 use super::mask::{self, Known};
@@ -41,16 +43,9 @@ use super::sighting::{
     TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 use super::strength;
-use super::tls::{FlowTls, TlsHandshake};
+use super::tls::TlsHandshake;
 use super::url::{self, Target};
 use super::{form, json};
-
-/// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
-pub const PIPELINE_LIMIT: usize = 128;
-
-/// Tokens of a flow that wait with their requests: one more request waits only while there are fewer.
-/// No honest client sends nearly as many.
-const WAITING_TOKENS: u32 = 4096;
 
 /// Tokens of a request that what is odd about its path is told with.
 const PATH_TOKENS: usize = 2;
@@ -113,56 +108,6 @@ pub struct TokenTap {
     seen: Vec<Seen>,
     counters: TokenCounters,
     proto: ProtoCounters,
-}
-
-/// What is remembered of one flow: requests that wait for a reply, bodies that wait for their end.
-#[derive(Default)]
-pub struct FlowTokens {
-    waiting: SmallVec<[Box<Waiting>; 1]>,
-    bodies: Vec<Awaited>,
-    /// Whom a PROXY preamble named, and in which direction it spoke.
-    preamble: Option<(Direction, IpAddr)>,
-    /// What the hellos of a TLS connection said.
-    tls: Option<Box<FlowTls>>,
-    /// Tokens held, of requests and bodies that wait.
-    tokens: u32,
-}
-
-impl FlowTokens {
-    /// Whom a PROXY preamble named as the sender of what travels in `dir`.
-    fn named(&self, dir: Direction) -> Option<IpAddr> {
-        self.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
-    }
-
-    /// Counts the tokens that are held, after a message has changed that.
-    fn count_tokens(&mut self) {
-        let waiting = self.waiting.iter().map(|waiting| waiting.tokens());
-        let tokens: usize = waiting.chain(self.bodies.iter().map(Awaited::tokens)).sum();
-        self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
-    }
-}
-
-struct Waiting {
-    view: Arc<RequestView>,
-    reading: Arc<Reading>,
-    /// Its tokens, where its body had some as well.
-    with_body: Option<Box<[SeenToken]>>,
-    page: Page,
-    /// Its reply may issue tokens in its body.
-    asks_for_tokens: bool,
-}
-
-impl Waiting {
-    /// The tokens of which the reply says something.
-    fn presented(&self) -> &[SeenToken] {
-        let all = self.with_body.as_deref().unwrap_or(&self.reading.tokens);
-        all.get(..PAIR_LIMIT).unwrap_or(all)
-    }
-
-    /// Tokens held.
-    fn tokens(&self) -> usize {
-        self.reading.tokens.len() + self.with_body.as_ref().map_or(0, |tokens| tokens.len())
-    }
 }
 
 impl TokenTap {
@@ -319,7 +264,7 @@ impl TokenTap {
             self.wanted = form::LIMIT;
             state.await_body(dir, false, &waiting);
         }
-        if state.waiting.len() < PIPELINE_LIMIT && state.tokens < WAITING_TOKENS {
+        if state.has_room() {
             state.waiting.push(waiting);
         } else {
             self.counters.pipelined_limit_hits += 1;
@@ -596,13 +541,7 @@ impl MessageSink for TokenTap {
     }
 
     fn held_bytes(state: &FlowTokens) -> usize {
-        // A view's texts are most of what it holds; on average they are far below their limits.
-        const VIEW: usize = size_of::<RequestView>() + 256;
-        let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<usize>() } else { 0 };
-        let waiting = state.waiting.len() * (VIEW + size_of::<Waiting>());
-        let tokens = state.tokens as usize * size_of::<SeenToken>();
-        let tls = state.tls.as_ref().map_or(0, |_| size_of::<FlowTls>() + 256);
-        spilled + waiting + tokens + tls + state.bodies.capacity() * size_of::<Awaited>()
+        state.held_bytes()
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {

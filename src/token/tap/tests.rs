@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
+use super::waiting::PIPELINE_LIMIT;
 use super::*;
 use crate::base::net::{MacAddr, Tenant};
 use crate::base::time::{FrameId, Timestamp};
