@@ -119,19 +119,39 @@ pub struct TokenTap {
 #[derive(Default)]
 pub struct FlowTokens {
     waiting: SmallVec<[Box<Waiting>; 1]>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is remembered of few flows.
+#[derive(Default)]
+struct Rare {
     bodies: Vec<Awaited>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
     preamble: Option<(Direction, IpAddr)>,
     /// What the hellos of a TLS connection said.
+<<<<<<< HEAD
     tls: Option<Box<FlowTls>>,
     /// Tokens held, of requests and bodies that wait.
     tokens: u32,
+=======
+    tls: FlowTls,
+}
+
+impl Rare {
+    fn is_needed(&self) -> bool {
+        !self.bodies.is_empty() || self.preamble.is_some() || !self.tls.is_empty()
+    }
+>>>>>>> 159c08c (Keep an idle HTTP connection in its flow's entry; measure idle connections as the bar means them)
 }
 
 impl FlowTokens {
     /// Whom a PROXY preamble named as the sender of what travels in `dir`.
     fn named(&self, dir: Direction) -> Option<IpAddr> {
-        self.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+        self.rare.as_ref()?.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Counts the tokens that are held, after a message has changed that.
@@ -284,6 +304,7 @@ impl TokenTap {
             ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };
         let client = &mut view.client;
+<<<<<<< HEAD
         client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
         if !view.id.is_rival() {
             client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
@@ -292,6 +313,11 @@ impl TokenTap {
             // Its bytes may be a mixture of two copies: what they say of a program speaks against nobody.
             client.user_agent = None;
         }
+=======
+        client.tls = state.rare.as_ref().and_then(|rare| rare.tls.fingerprint());
+        client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
+        client.language = head.all("accept-language").next().and_then(Language::read);
+>>>>>>> 159c08c (Keep an idle HTTP connection in its flow's entry; measure idle connections as the bar means them)
         let disagree = self.tell_client(&mut view, state.named(dir), head);
         let view = Arc::new(view);
         if disagree {
@@ -445,7 +471,7 @@ impl TokenTap {
         let limit_hits = &mut self.counters.interned_fingerprints_limit_hits;
         let fingerprint = self.fingerprints.share(ja4_stable(hello, Transport::Tcp), limit_hits);
         let view = self.transactions.then(|| RequestView { complete, ..self.flow_view(state, flow, dir, first) });
-        state.tls.get_or_insert_default().offered(hello, fingerprint, view);
+        state.rare().tls.offered(hello, fingerprint, view);
     }
 
     fn transaction(&mut self, request: &Waiting, status: Option<u16>, issued: &[SeenToken]) {
@@ -559,7 +585,9 @@ impl MessageSink for TokenTap {
             Message::Ambiguous { dir, at, kind, .. } => self.path(state, flow, PathKind::Ambiguous(kind), dir, at),
             Message::Anomaly(anomaly) => self.path(state, flow, anomaly.kind.into(), anomaly.dir, anomaly.at),
             Message::ProxyPreamble { dir, client } => {
-                state.preamble = state.preamble.or(client.map(|client| (dir, client.ip)));
+                if let Some(client) = client {
+                    state.rare().preamble.get_or_insert((dir, client.ip));
+                }
             }
             Message::Body { ordinal, dir, at, bytes, whole } => {
                 self.on_body(state, (ordinal, dir), at, bytes, whole);
@@ -569,11 +597,11 @@ impl MessageSink for TokenTap {
             }
             Message::ServerHello { dir, complete, hello, resumed } if self.transactions => {
                 let view = self.flow_view(state, flow, dir.opposite(), complete);
-                state.tls.get_or_insert_default().chosen(&hello, resumed, view);
+                state.rare().tls.chosen(&hello, resumed, view);
             }
             Message::TlsOpaque => {
-                let told = state.tls.as_mut().and_then(|tls| tls.take_handshake());
-                self.seen.extend(told.map(|handshake| Seen::Tls(Box::new(handshake))));
+                let told = state.rare.as_mut().and_then(|rare| rare.tls.take_handshake());
+                self.seen.extend(told.map(Seen::Tls));
             }
             Message::ServerHello { .. } => {}
             Message::End { .. } => {
@@ -594,9 +622,16 @@ impl MessageSink for TokenTap {
         const VIEW: usize = size_of::<RequestView>() + 256;
         let spilled = if state.waiting.spilled() { state.waiting.capacity() * size_of::<usize>() } else { 0 };
         let waiting = state.waiting.len() * (VIEW + size_of::<Waiting>());
+<<<<<<< HEAD
         let tokens = state.tokens as usize * size_of::<SeenToken>();
         let tls = state.tls.as_ref().map_or(0, |_| size_of::<FlowTls>() + 256);
         spilled + waiting + tokens + tls + state.bodies.capacity() * size_of::<Awaited>()
+=======
+        let rare = state.rare.as_ref().map_or(0, |rare| {
+            size_of::<Rare>() + rare.tls.held_bytes() + rare.bodies.capacity() * size_of::<Awaited>()
+        });
+        spilled + waiting + rare
+>>>>>>> 159c08c (Keep an idle HTTP connection in its flow's entry; measure idle connections as the bar means them)
     }
 
     fn counters(&mut self) -> &mut ProtoCounters {

@@ -28,8 +28,10 @@ impl FlowTokens {
     /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
     /// in each direction; more are parts of long heads.
     pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
-        self.bodies.retain(|a| a.dir != dir);
+        let bodies = &mut self.rare().bodies;
+        bodies.retain(|a| a.dir != dir);
         let (view, site) = (request.view.clone(), request.reading.site.clone());
+<<<<<<< HEAD
         let presented = if reply { request.presented().into() } else { SmallVec::new() };
         self.bodies.push(Awaited { dir, reply, view, site, presented });
     }
@@ -39,6 +41,9 @@ impl Awaited {
     /// Tokens held beside the entry.
     pub(super) fn tokens(&self) -> usize {
         if self.presented.spilled() { self.presented.capacity() } else { 0 }
+=======
+        bodies.push(Awaited { dir, reply, view, site, presented: request.presented().into() });
+>>>>>>> 159c08c (Keep an idle HTTP connection in its flow's entry; measure idle connections as the bar means them)
     }
 }
 
@@ -53,10 +58,12 @@ impl TokenTap {
         whole: bool,
     ) {
         let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
-        let Some(index) = state.bodies.iter().position(of_it) else { return };
-        let awaited = state.bodies.swap_remove(index);
-        if state.bodies.is_empty() {
-            state.bodies = Vec::new();
+        let Some(bodies) = state.rare.as_mut().map(|rare| &mut rare.bodies) else { return };
+        let Some(index) = bodies.iter().position(of_it) else { return };
+        let awaited = bodies.swap_remove(index);
+        if bodies.is_empty() {
+            *bodies = Vec::new();
+            state.rare = state.rare.take().filter(|rare| rare.is_needed());
         }
         match awaited.reply {
             true => self.on_json(&awaited, at, body),
