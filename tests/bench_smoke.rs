@@ -70,6 +70,9 @@ fn packets_have_the_promised_size_and_cookies_are_stolen() {
 #[test]
 fn shapes_have_the_connections_and_sessions_they_promise() {
     let mut file = Vec::new();
+    let totals = generate::write_shape(Shape::Idle { connections: 50 }, 1.0, 1, &mut file).unwrap();
+    assert_eq!(totals.connections, 50);
+    let mut file = Vec::new();
     let totals = generate::write_shape(Shape::Open { connections: 40, exchanges: 3 }, 1.0, 1, &mut file).unwrap();
     assert_eq!((totals.connections, frames(&file).len() as u64), (40, totals.packets));
     // A handshake and three polls of at least two segments each; nobody says goodbye.

@@ -215,7 +215,8 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     /// The capture has ended: every flow is told what is left and closed, in the order of opening.
     pub fn drain(&mut self, shared: &mut C::Shared) {
-        let mut open: Vec<(FlowId, u32)> = self.flows.iter().map(|(slot, flow)| (flow.profile.id(), slot)).collect();
+        let mut open: Vec<(FlowId, u32)> = Vec::with_capacity(self.flows.len());
+        open.extend(self.flows.iter().map(|(slot, flow)| (flow.profile.id(), slot)));
         open.sort_unstable();
         for (_, slot) in open {
             self.at_flow(slot, shared, |flow, desk| flow.finish(CloseReason::Drained, desk));

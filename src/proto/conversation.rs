@@ -5,7 +5,7 @@ mod rivals;
 
 use rivals::Rivals;
 
-use super::http1::{Http1, Reading};
+use super::http1::{Http1, Idle, Reading};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
 use super::tls::Tls;
@@ -46,6 +46,8 @@ enum Parser {
     /// Nothing is recognised yet.
     None,
     Http1(Box<Http1>),
+    /// HTTP/1 between two exchanges. No event finds it so.
+    Idle(Idle),
     /// Reads no further than the hellos.
     Tls(Box<Tls>),
     /// Nothing more is read of this flow.
@@ -128,6 +130,40 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
     }
 
     fn on_event(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, shared: &mut S) -> Interest {
+        if let Parser::Idle(idle) = self.parser {
+            self.parser = Parser::Http1(Box::new(idle.wake()));
+        }
+        let interest = self.hear(flow, event, shared);
+        if let Parser::Http1(http1) = &self.parser
+            && let Some(idle) = http1.rest()
+        {
+            self.parser = Parser::Idle(idle);
+        }
+        interest
+    }
+
+    fn held_bytes(&self) -> usize {
+        let parser = match &self.parser {
+            Parser::Http1(http1) => http1.held_bytes(),
+            Parser::Tls(tls) => tls.held_bytes(),
+            Parser::None | Parser::Idle(_) | Parser::Stopped => 0,
+        };
+        let probes = self.probes.iter().map(|p| match p {
+            Probe::Undecided { held, .. } => held.as_ref().map_or(0, |h| size_of::<Held>() + h.bytes.capacity()),
+            Probe::Read | Probe::Foreign => 0,
+        });
+        let rivals = self.rivals.as_ref().map_or(0, |r| r.held_bytes());
+        probes.fold(parser, usize::saturating_add).saturating_add(rivals).saturating_add(S::held_bytes(&self.state))
+    }
+
+    fn is_mid_message(&self) -> bool {
+        let parsing = if let Parser::Http1(http1) = &self.parser { http1.is_mid_head() } else { false };
+        parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
+    }
+}
+
+impl<S: MessageSink> Conversation<S> {
+    fn hear(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, shared: &mut S) -> Interest {
         match event {
             StreamEvent::Data { dir, offset, bytes, at } => {
                 let piece = Piece { dir, offset, bytes, at };
@@ -154,25 +190,6 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
                 Interest::StopFlow
             }
         }
-    }
-
-    fn held_bytes(&self) -> usize {
-        let parser = match &self.parser {
-            Parser::Http1(http1) => http1.held_bytes(),
-            Parser::Tls(tls) => tls.held_bytes(),
-            Parser::None | Parser::Stopped => 0,
-        };
-        let probes = self.probes.iter().map(|p| match p {
-            Probe::Undecided { held, .. } => held.as_ref().map_or(0, |h| size_of::<Held>() + h.bytes.capacity()),
-            Probe::Read | Probe::Foreign => 0,
-        });
-        let rivals = self.rivals.as_ref().map_or(0, |r| r.held_bytes());
-        probes.fold(parser, usize::saturating_add).saturating_add(rivals).saturating_add(S::held_bytes(&self.state))
-    }
-
-    fn is_mid_message(&self) -> bool {
-        let parsing = if let Parser::Http1(http1) = &self.parser { http1.is_mid_head() } else { false };
-        parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
     }
 }
 
@@ -211,7 +228,11 @@ impl<S: MessageSink> Conversation<S> {
     /// Bytes looked at by the parser so far.
     #[cfg(test)]
     pub(super) fn work(&self) -> u64 {
-        if let Parser::Http1(http1) = &self.parser { http1.work() } else { 0 }
+        match &self.parser {
+            Parser::Http1(http1) => http1.work(),
+            Parser::Idle(idle) => idle.work(),
+            Parser::None | Parser::Tls(_) | Parser::Stopped => 0,
+        }
     }
 
     fn on_data(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) -> Interest {
@@ -251,7 +272,9 @@ impl<S: MessageSink> Conversation<S> {
                 let interest = tls.on_gap(dir);
                 self.unless_stopped(interest, flow, at, shared)
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Tls(_)) => Interest::StopDirection,
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_)) => {
+                Interest::StopDirection
+            }
             (probe @ Probe::Undecided { .. }, Parser::Http1(http1)) if http1.is_established() => {
                 *probe = Probe::Read;
                 http1.begin(dir, true);
@@ -401,7 +424,7 @@ impl<S: MessageSink> Conversation<S> {
                 let interest = tls.on_data(piece.dir, piece.bytes, piece.at, &mut voice);
                 return Step::Done(self.unless_stopped(interest, flow, piece.at, shared));
             }
-            Parser::None | Parser::Stopped => return Step::Done(self.otherwise()),
+            Parser::None | Parser::Idle(_) | Parser::Stopped => return Step::Done(self.otherwise()),
         };
         match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
             Reading::Read(interest) => Step::Done(interest),
@@ -455,7 +478,7 @@ impl<S: MessageSink> Conversation<S> {
     fn is_parsing(&self) -> bool {
         match &self.parser {
             Parser::Http1(http1) => http1.is_established(),
-            Parser::Tls(_) => true,
+            Parser::Tls(_) | Parser::Idle(_) => true,
             Parser::None | Parser::Stopped => false,
         }
     }
@@ -468,7 +491,7 @@ impl<S: MessageSink> Conversation<S> {
     const fn otherwise(&self) -> Interest {
         match self.parser {
             Parser::Stopped => Interest::StopFlow,
-            Parser::None | Parser::Http1(_) | Parser::Tls(_) => Interest::Continue,
+            Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_) => Interest::Continue,
         }
     }
 

@@ -235,7 +235,7 @@ impl TokenTap {
             ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };
         let client = &mut view.client;
-        client.tls = state.tls.as_ref().and_then(|tls| tls.fingerprint());
+        client.tls = state.rare.as_ref().and_then(|rare| rare.tls.fingerprint());
         if !view.id.is_rival() {
             client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
             client.language = head.all("accept-language").next().and_then(Language::read);
@@ -396,7 +396,7 @@ impl TokenTap {
         let limit_hits = &mut self.counters.interned_fingerprints_limit_hits;
         let fingerprint = self.fingerprints.share(ja4_stable(hello, Transport::Tcp), limit_hits);
         let view = self.transactions.then(|| RequestView { complete, ..self.flow_view(state, flow, dir, first) });
-        state.tls.get_or_insert_default().offered(hello, fingerprint, view);
+        state.rare().tls.offered(hello, fingerprint, view);
     }
 
     fn transaction(&mut self, request: &Waiting, status: Option<u16>, issued: &[SeenToken]) {
@@ -510,7 +510,9 @@ impl MessageSink for TokenTap {
             Message::Ambiguous { dir, at, kind, .. } => self.path(state, flow, PathKind::Ambiguous(kind), dir, at),
             Message::Anomaly(anomaly) => self.path(state, flow, anomaly.kind.into(), anomaly.dir, anomaly.at),
             Message::ProxyPreamble { dir, client } => {
-                state.preamble = state.preamble.or(client.map(|client| (dir, client.ip)));
+                if let Some(client) = client {
+                    state.rare().preamble.get_or_insert((dir, client.ip));
+                }
             }
             Message::Body { ordinal, dir, at, bytes, whole } => {
                 self.on_body(state, (ordinal, dir), at, bytes, whole);
@@ -520,11 +522,11 @@ impl MessageSink for TokenTap {
             }
             Message::ServerHello { dir, complete, hello, resumed } if self.transactions => {
                 let view = self.flow_view(state, flow, dir.opposite(), complete);
-                state.tls.get_or_insert_default().chosen(&hello, resumed, view);
+                state.rare().tls.chosen(&hello, resumed, view);
             }
             Message::TlsOpaque => {
-                let told = state.tls.as_mut().and_then(|tls| tls.take_handshake());
-                self.seen.extend(told.map(|handshake| Seen::Tls(Box::new(handshake))));
+                let told = state.rare.as_mut().and_then(|rare| rare.tls.take_handshake());
+                self.seen.extend(told.map(Seen::Tls));
             }
             Message::ServerHello { .. } => {}
             Message::End { .. } => {

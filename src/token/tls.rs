@@ -72,10 +72,15 @@ impl TlsChoice {
 pub(super) struct FlowTls {
     fingerprint: Option<Arc<str>>,
     /// Both hellos so far, when the metadata log wants them.
-    handshake: Option<TlsHandshake>,
+    handshake: Option<Box<TlsHandshake>>,
 }
 
 impl FlowTls {
+    /// Nothing was seen.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.fingerprint.is_none() && self.handshake.is_none()
+    }
+
     /// The client's fingerprint in the form that survives resumption.
     pub(super) fn fingerprint(&self) -> Option<Arc<str>> {
         self.fingerprint.clone()
@@ -86,18 +91,25 @@ impl FlowTls {
         self.fingerprint = Some(Arc::clone(&fingerprint));
         if let Some(view) = view {
             let chosen = self.handshake.take().and_then(|earlier| earlier.chosen);
-            self.handshake = Some(TlsHandshake { view, offered: Some(TlsOffer::of(hello, fingerprint)), chosen });
+            let offered = Some(TlsOffer::of(hello, fingerprint));
+            self.handshake = Some(Box::new(TlsHandshake { view, offered, chosen }));
         }
     }
 
     /// The server's hello; `view` is used where the client's was not seen.
     pub(super) fn chosen(&mut self, hello: &ServerHello<'_>, resumed: Option<bool>, view: RequestView) {
-        let handshake = self.handshake.get_or_insert(TlsHandshake { view, offered: None, chosen: None });
+        let handshake =
+            self.handshake.get_or_insert_with(|| Box::new(TlsHandshake { view, offered: None, chosen: None }));
         handshake.chosen = Some(TlsChoice::of(hello, resumed));
     }
 
     /// Both hellos, to be told.
-    pub(super) fn take_handshake(&mut self) -> Option<TlsHandshake> {
+    pub(super) fn take_handshake(&mut self) -> Option<Box<TlsHandshake>> {
         self.handshake.take()
+    }
+
+    /// Heap bytes, roughly: the texts of hellos are short.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.handshake.as_ref().map_or(0, |handshake| size_of_val(&**handshake) + 256)
     }
 }

@@ -55,14 +55,19 @@ impl Bench<'_> {
 
         let small = self.scaled(3_000);
         let large = self.scaled(100_000);
-        let base = self.case("base", Shape::Open { connections: small, exchanges: 2 }, &[])?;
-        let full = self.case("full", Shape::Open { connections: large, exchanges: 2 }, &[])?;
-        let [at_base, at_full] = self.in_turn([&base, &full])?;
-        show("peak MiB at 3,000 open connections", at_base.peak as f64 / 1024.0, Some(24.0));
-        let more = (at_full.peak - at_base.peak) as f64 * 1024.0;
-        let each = more / large.saturating_sub(small).max(1) as f64;
-        show("bytes for each of 100,000 connections with its session", each, Some(640.0));
-        for case in [few, many, base, full] {
+        let base = self.case("base", Shape::Idle { connections: small }, &[])?;
+        let idle = self.case("idle", Shape::Idle { connections: large }, &[])?;
+        // In turn: at one moment all wait for their replies.
+        let waiting = self.case("waiting", Shape::Open { connections: large, exchanges: 2 }, &[])?;
+        let [at_base, at_idle, at_waiting] = self.in_turn([&base, &idle, &waiting])?;
+        show("peak MiB at 3,000 idle connections", at_base.peak as f64 / 1024.0, Some(24.0));
+        let each = |cost: Cost| {
+            let more = (cost.peak - at_base.peak) as f64 * 1024.0;
+            more / large.saturating_sub(small).max(1) as f64
+        };
+        show("bytes for each of 100,000 idle connections with its session", each(at_idle), Some(640.0));
+        show("  when each waits for a reply", each(at_waiting), None);
+        for case in [few, many, base, idle, waiting] {
             fs::remove_file(case.capture)?;
         }
         Ok(())

@@ -74,6 +74,45 @@ pub(super) struct Http1 {
     hidden: Option<Box<Hidden>>,
 }
 
+/// What is left of a connection between two exchanges: nearly all open ones are idle.
+#[derive(Clone, Copy)]
+pub(super) struct Idle {
+    /// Where the next message of each side is due.
+    due: [u64; 2],
+    next: u32,
+    recent: [u32; 3],
+    client: Direction,
+    told_lines: bool,
+    #[cfg(test)]
+    work: [u64; 2],
+}
+
+impl Idle {
+    /// The connection, to go on with.
+    pub(super) fn wake(self) -> Http1 {
+        let sides = self.due.map(Side::at_rest);
+        #[cfg(test)]
+        let sides = {
+            let ([forward, reverse], [one, other]) = (sides, self.work);
+            [forward.worked(one), reverse.worked(other)]
+        };
+        Http1 {
+            sides,
+            pairing: Pairing::from_ordinal(self.next),
+            client: Some(self.client),
+            told_lines: self.told_lines,
+            recent: self.recent,
+            hidden: None,
+        }
+    }
+
+    /// Bytes looked at so far, in both directions.
+    #[cfg(test)]
+    pub(super) fn work(&self) -> u64 {
+        self.work.iter().sum()
+    }
+}
+
 /// Steps in a row that may read nothing: each changes the state. More would be a fault of ours; the
 /// rest of the event is then left unread, because a sensor must never hang.
 const IDLE_LIMIT: u32 = 8;
@@ -106,6 +145,23 @@ impl Http1 {
     /// A connection whose requests are counted from `ordinal`.
     pub(super) fn from_ordinal(ordinal: u32) -> Self {
         Self { pairing: Pairing::from_ordinal(ordinal), ..Self::default() }
+    }
+
+    /// What is left of it, when all that was asked has been answered and nothing else is under way.
+    pub(super) fn rest(&self) -> Option<Idle> {
+        if !self.pairing.is_at_rest() || self.hidden.is_some() {
+            return None;
+        }
+        let [forward, reverse] = &self.sides;
+        Some(Idle {
+            due: [forward.rests_at()?, reverse.rests_at()?],
+            next: self.pairing.next_ordinal(),
+            recent: self.recent,
+            client: self.client?,
+            told_lines: self.told_lines,
+            #[cfg(test)]
+            work: [forward.work, reverse.work],
+        })
     }
 
     /// The ordinal of the next request.

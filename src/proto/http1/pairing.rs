@@ -74,6 +74,11 @@ impl Pairing {
         self.open == 0 && self.next > 0 && !self.doubt && !self.lost
     }
 
+    /// Whether the ordinal of the next request is all that is worth keeping.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        self.open == 0 && !self.lost && !self.doubt && self.special.is_none()
+    }
+
     /// A request was read.
     pub(super) fn ask(&mut self, asked: Asked) -> Counted {
         let ordinal = self.next;

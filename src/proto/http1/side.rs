@@ -116,6 +116,28 @@ pub(super) enum Then {
 }
 
 impl Side {
+    /// A side between two messages; the next one is due at `pos`.
+    pub(super) fn at_rest(pos: u64) -> Self {
+        Self { pos, begun: true, ..Self::default() }
+    }
+
+    /// With so many bytes looked at before.
+    #[cfg(test)]
+    pub(super) fn worked(self, work: u64) -> Self {
+        Self { work, ..self }
+    }
+
+    /// Where the next message is due, if that is all there is to know.
+    pub(super) fn rests_at(&self) -> Option<u64> {
+        let due = match self.state {
+            State::Between => self.pos,
+            State::Body(Body::Until(end)) => end.max(self.pos), // nothing of the body will be shown
+            _ => return None,
+        };
+        let rests = self.partial.is_none() && self.aside.is_none() && self.begun && !self.adrift;
+        rests.then_some(due)
+    }
+
     /// A side joined in the middle: a message may begin with any segment.
     pub(super) fn joined_late() -> Self {
         Self { state: State::Lost, adrift: true, ..Self::default() }

@@ -28,10 +28,11 @@ impl FlowTokens {
     /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
     /// in each direction; more are parts of long heads.
     pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
-        self.bodies.retain(|a| a.dir != dir);
+        let bodies = &mut self.rare().bodies;
+        bodies.retain(|a| a.dir != dir);
         let (view, site) = (request.view.clone(), request.reading.site.clone());
         let presented = if reply { request.presented().into() } else { SmallVec::new() };
-        self.bodies.push(Awaited { dir, reply, view, site, presented });
+        bodies.push(Awaited { dir, reply, view, site, presented });
     }
 }
 
@@ -53,10 +54,12 @@ impl TokenTap {
         whole: bool,
     ) {
         let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
-        let Some(index) = state.bodies.iter().position(of_it) else { return };
-        let awaited = state.bodies.swap_remove(index);
-        if state.bodies.is_empty() {
-            state.bodies = Vec::new();
+        let Some(bodies) = state.rare.as_mut().map(|rare| &mut rare.bodies) else { return };
+        let Some(index) = bodies.iter().position(of_it) else { return };
+        let awaited = bodies.swap_remove(index);
+        if bodies.is_empty() {
+            *bodies = Vec::new();
+            state.rare = state.rare.take().filter(|rare| rare.is_needed());
         }
         match awaited.reply {
             true => self.on_json(&awaited, at, body),

@@ -24,19 +24,35 @@ const WAITING_TOKENS: u32 = 4096;
 #[derive(Default)]
 pub struct FlowTokens {
     pub(super) waiting: SmallVec<[Box<Waiting>; 1]>,
+    pub(super) rare: Option<Box<Rare>>,
+    /// Tokens held, of requests and bodies that wait.
+    tokens: u32,
+}
+
+/// What is remembered of few flows.
+#[derive(Default)]
+pub(super) struct Rare {
     pub(super) bodies: Vec<Awaited>,
     /// Whom a PROXY preamble named, and in which direction it spoke.
     pub(super) preamble: Option<(Direction, IpAddr)>,
     /// What the hellos of a TLS connection said.
-    pub(super) tls: Option<Box<FlowTls>>,
-    /// Tokens held, of requests and bodies that wait.
-    tokens: u32,
+    pub(super) tls: FlowTls,
+}
+
+impl Rare {
+    pub(super) fn is_needed(&self) -> bool {
+        !self.bodies.is_empty() || self.preamble.is_some() || !self.tls.is_empty()
+    }
 }
 
 impl FlowTokens {
     /// Whom a PROXY preamble named as the sender of what travels in `dir`.
     pub(super) fn named(&self, dir: Direction) -> Option<IpAddr> {
-        self.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+        self.rare.as_ref()?.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Whether one more request may wait for its reply.
@@ -47,7 +63,7 @@ impl FlowTokens {
     /// Counts the tokens that are held, after a message has changed that.
     pub(super) fn count_tokens(&mut self) {
         let waiting = self.waiting.iter().map(|waiting| waiting.tokens());
-        let tokens: usize = waiting.chain(self.bodies.iter().map(Awaited::tokens)).sum();
+        let tokens: usize = waiting.chain(self.rare.iter().flat_map(|rare| &rare.bodies).map(Awaited::tokens)).sum();
         self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
     }
 
@@ -58,8 +74,10 @@ impl FlowTokens {
         let spilled = if self.waiting.spilled() { self.waiting.capacity() * size_of::<usize>() } else { 0 };
         let waiting = self.waiting.len() * (VIEW + size_of::<Waiting>());
         let tokens = self.tokens as usize * size_of::<SeenToken>();
-        let tls = self.tls.as_ref().map_or(0, |_| size_of::<FlowTls>() + 256);
-        spilled + waiting + tokens + tls + self.bodies.capacity() * size_of::<Awaited>()
+        let rare = self.rare.as_ref().map_or(0, |rare| {
+            size_of::<Rare>() + rare.tls.held_bytes() + rare.bodies.capacity() * size_of::<Awaited>()
+        });
+        spilled + waiting + tokens + rare
     }
 }
 

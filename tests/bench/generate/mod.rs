@@ -92,6 +92,8 @@ pub(crate) enum Shape {
     Mix(Kind),
     /// So many connections that stay open, with so many polls each.
     Open { connections: u64, exchanges: u64 },
+    /// So many connections, each idle after two polls that were answered, before the next one opens.
+    Idle { connections: u64 },
     /// So many sessions, all live, over a few connections as from a proxy.
     Sessions { sessions: u64, connections: u64 },
 }
@@ -111,7 +113,7 @@ pub(crate) fn write(kind: Kind, scale: f64, seed: u64, out: &mut impl Write) -> 
 pub(crate) fn write_shape(shape: Shape, scale: f64, seed: u64, out: &mut impl Write) -> io::Result<Totals> {
     let kind = match shape {
         Shape::Mix(kind) => kind,
-        Shape::Open { .. } | Shape::Sessions { .. } => Kind::OpenConnections,
+        Shape::Open { .. } | Shape::Idle { .. } | Shape::Sessions { .. } => Kind::OpenConnections,
     };
     let mut traffic = Traffic::new(kind, seed);
     let mut file = PcapWriter::new(out)?;
@@ -121,6 +123,7 @@ pub(crate) fn write_shape(shape: Shape, scale: f64, seed: u64, out: &mut impl Wr
         Shape::Mix(Kind::OpenConnections) => traffic.take_turns(size, kind.exchanges(), &mut file)?,
         Shape::Mix(_) => traffic.overlap(size, &mut file)?,
         Shape::Open { connections, exchanges } => traffic.take_turns(connections, exchanges, &mut file)?,
+        Shape::Idle { connections } => traffic.fall_idle(connections, &mut file)?,
         Shape::Sessions { sessions, connections } => traffic.share(sessions, connections, &mut file)?,
     }
     Ok(Totals { packets: file.packets, bytes: file.bytes, connections: traffic.connections, thefts: traffic.thefts })
@@ -219,6 +222,19 @@ impl Traffic {
                 }
                 has_more |= self.send_one(connection, file)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Each connection opens, asks twice, gets its answers and says nothing more.
+    fn fall_idle(&mut self, connections: u64, file: &mut PcapWriter<'_, impl Write>) -> io::Result<()> {
+        for n in 0..connections {
+            let Connection { mut talk, visitor, .. } = self.arrive_to_stay(n, 0);
+            talk.open();
+            for is_first in [true, false] {
+                http::tiny_exchange(&mut talk, visitor, is_first, &mut self.random);
+            }
+            talk.queue.iter().try_for_each(|frame| file.frame(frame))?;
         }
         Ok(())
     }
