@@ -12,8 +12,16 @@ enum Step {
     AskOwner,
     /// Take the token out of use.
     Revoke,
+    /// Take all tokens in one wrong hand out of use.
+    RevokeAll,
     /// See what was done with it.
     ReviewUse,
+    /// See whether a guess was right.
+    ReviewGuesses,
+    /// Keep a client from going on.
+    SlowDown,
+    /// Find the machine that has this MAC address.
+    FindDevice,
     /// Encrypt the way.
     Https,
     /// Encrypt the way of the password.
@@ -59,20 +67,24 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
         steps.push(format!("Check the network between {client} and {server} for a host that forges packets."));
     }
     steps.extend(seen.token.as_ref().map(|(token, _)| {
-        format!("Take {} for read by others; end it when other alerts name it.", words::token(token))
+        format!("Assume that others have read the {}; revoke it when another alert names it.", words::token(token))
     }));
     steps
 }
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     use Step::{
-        AskOwner, ChangePassword, CookieFlags, EndOnServer, Https, HttpsLogin, InspectPath, LeaveNetwork, OutOfUrls,
-        RenewAtLogin, ReviewUse, Revoke, SecondFactor, ShortenLife, StrongIds,
+        AskOwner, ChangePassword, CookieFlags, EndOnServer, FindDevice, Https, HttpsLogin, InspectPath, LeaveNetwork,
+        OutOfUrls, RenewAtLogin, ReviewGuesses, ReviewUse, Revoke, RevokeAll, SecondFactor, ShortenLife, SlowDown,
+        StrongIds,
     };
     let steps: &[Step] = match detector.id {
         "TT-1001" | "TT-1002" | "TT-1008" | "TT-1009" | "TT-1010" => &[AskOwner, Revoke, SecondFactor],
         "TT-1013" | "TT-1014" | "TT-1015" => &[Revoke, ReviewUse],
-        "TT-2001" => &[Https, CookieFlags, LeaveNetwork],
+        "TT-1006" => &[RevokeAll, ReviewUse, SecondFactor],
+        "TT-1011" => &[Revoke, FindDevice, ReviewUse, SecondFactor],
+        "TT-2001" if seen.token.class == TokenClass::Basic => &[Https, ChangePassword, LeaveNetwork],
+        "TT-2001" => &[Https, OutOfUrls, LeaveNetwork],
         "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
         "TT-2004" | "TT-2005" => &[OutOfUrls, Revoke],
         "TT-2006" => &[Revoke, ReviewUse, CookieFlags],
@@ -80,9 +92,11 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         "TT-2008" | "TT-2009" => &[ChangePassword, SecondFactor],
         "TT-2010" => &[Https],
         "TT-3001" | "TT-3002" => &[RenewAtLogin, Revoke],
+        "TT-3003" if seen.prior.is_some() => &[Revoke, ReviewUse, EndOnServer],
         "TT-3003" | "TT-3008" => &[EndOnServer, Revoke],
         "TT-3004" | "TT-3007" => &[ShortenLife, Revoke],
-        "TT-3005" | "TT-3006" | "TT-3011" => &[StrongIds, ReviewUse],
+        "TT-3006" => &[SlowDown, ReviewGuesses, StrongIds],
+        "TT-3005" | "TT-3011" => &[StrongIds, ReviewUse],
         "TT-3009" => &[SecondFactor],
         "TT-3010" => &[CookieFlags],
         "TT-4010" => &[Revoke, ChangePassword, SecondFactor],
@@ -92,9 +106,14 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     };
     // A stolen token that travelled in cleartext was most likely read on the way.
     let on_the_way: &[Step] =
-        if seen.plaintext && detector.id.starts_with("TT-1") { &[Https, LeaveNetwork] } else { &[] };
+        if seen.plaintext && detector.id.starts_with("TT-1") { &[OutOfUrls, Https, LeaveNetwork] } else { &[] };
     let mut sentences = Vec::new();
-    for said in steps.iter().chain(on_the_way).filter_map(|step| sentence(*step, seen)) {
+    let asked = steps.contains(&AskOwner);
+    for step in steps.iter().chain(on_the_way) {
+        let Some(mut said) = sentence(*step, seen) else { continue };
+        if asked && *step == Revoke {
+            said = format!("If not: {}", words::uncapitalized(&said));
+        }
         if !sentences.contains(&said) {
             sentences.push(said);
         }
@@ -107,11 +126,22 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
     let (name, service) = (&token.name, &token.service);
     let suspect = words::address(seen.subject.client.address);
     let is_cookie = token.carrier == Carrier::Cookie;
+    let in_address = matches!(token.carrier, Carrier::Query | Carrier::Matrix | Carrier::Path);
+    // Programs hold these; nobody logs in with them.
+    let of_program = matches!(token.class, TokenClass::Bearer | TokenClass::Api);
+    let refused = seen.subject.accepted == 0 && seen.subject.rejected > 0;
     Some(match step {
-        Step::AskOwner => format!(
-            "Ask the owner of the session whether {suspect} with {} is theirs (phone, VPN, other network).",
-            words::program(&seen.subject.client)
-        ),
+        Step::AskOwner => {
+            let one_address =
+                seen.prior.as_ref().is_some_and(|prior| prior.client.address == seen.subject.client.address);
+            let perhaps =
+                if one_address { "other browser or device at that address" } else { "phone, VPN, other network" };
+            let program = words::program(&seen.subject.client);
+            format!("Ask the owner of the session whether {suspect} with {program} is theirs ({perhaps}).")
+        }
+        Step::Revoke if refused && token.class != TokenClass::Ticket => {
+            format!("{service} refused {suspect} so far: make sure that this {} is over.", words::class(token.class))
+        }
         Step::Revoke => match token.class {
             TokenClass::Session | TokenClass::Remember | TokenClass::Idp | TokenClass::Edge => {
                 format!("Revoke this session of {service} (log the user out) and let the owner log in again.")
@@ -122,19 +152,38 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
             TokenClass::Basic => return sentence(Step::ChangePassword, seen),
             TokenClass::Ticket => format!("Rotate the TLS ticket keys of {service}."),
         },
+        Step::RevokeAll => {
+            format!(
+                "Revoke every session and token that {suspect} used, not only this one; let the owners log in again."
+            )
+        }
+        Step::ReviewUse if refused => format!("Look in the logs of {service} for what else {suspect} tried."),
+        Step::ReviewGuesses => format!("Look in the logs of {service} for guesses of {suspect} that were right."),
+        Step::SlowDown => format!("Block {suspect} at {service}, or limit how many requests it may send."),
+        Step::FindDevice => {
+            let mac = seen.subject.client.mac?;
+            format!("Find the device {mac} at the switch or access point, and look there for ARP spoofing.")
+        }
         Step::ReviewUse => format!("Look in the logs of {service} for what {suspect} did with it."),
         Step::Https if is_cookie => format!(
             "Serve {service} over HTTPS only (redirect, Strict-Transport-Security) and set the Secure flag on {name}."
         ),
-        Step::Https => format!("Serve {service} over HTTPS only and refuse tokens in cleartext."),
+        Step::Https => {
+            let what = if token.class == TokenClass::Basic { "passwords" } else { "tokens" };
+            format!("Serve {service} over HTTPS only and refuse {what} in cleartext.")
+        }
         Step::HttpsLogin => {
             format!("Move the login of {service} to HTTPS: the page with the form and the address it is sent to.")
         }
         Step::CookieFlags if is_cookie => format!("Set Secure, HttpOnly and SameSite on the cookie {name}."),
         Step::CookieFlags => return None,
+        Step::SecondFactor if of_program => {
+            format!("Give such tokens of {service} a short life, or bind them to their client (DPoP, mutual TLS).")
+        }
         Step::SecondFactor => format!("Require a second factor for logins and sensitive actions at {service}."),
+        Step::LeaveNetwork if of_program => return None,
         Step::LeaveNetwork => {
-            "Have the owner leave the open or shared network, or use a VPN there, until this is settled.".into()
+            "If the owner is in an open or shared network: leave it, or use a VPN there, until this is settled.".into()
         }
         Step::ChangePassword => format!("Change the password of this account at {service} and wherever it is reused."),
         Step::RenewAtLogin => format!("Let {service} issue a new {name} at every login and end the old one."),
@@ -143,6 +192,7 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
         Step::StrongIds => {
             format!("Let {service} draw {name} from at least 128 random bits and refuse unknown values.")
         }
+        Step::OutOfUrls if !in_address => return None,
         Step::OutOfUrls => format!("Carry {name} in a cookie or header of {service}, never in an address."),
         Step::InspectPath => format!(
             "Check the network between {} and {} for a host that forges or redirects packets.",
@@ -188,6 +238,23 @@ mod tests {
     }
 
     #[test]
+    fn it_fits_who_the_suspect_is() {
+        let elsewhere = advice("TT-1001", |_| ());
+        assert!(elsewhere[0].ends_with("is theirs (phone, VPN, other network)."), "{elsewhere:?}");
+        assert!(elsewhere[1].starts_with("If not: revoke this session"), "{elsewhere:?}");
+        let here = advice("TT-1002", |seen| seen.subject.client.address = seen.prior.as_ref().unwrap().client.address);
+        assert!(here[0].ends_with("(other browser or device at that address)."), "{here:?}");
+        let refused = advice("TT-1003", |seen| (seen.subject.accepted, seen.subject.rejected) = (0, 3));
+        assert_eq!(refused[0], "shop.test refused 203.0.113.9 so far: make sure that this session token is over.");
+        assert!(refused[1].ends_with("for what else 203.0.113.9 tried."), "{refused:?}");
+        let device = |step: &String| step.starts_with("Find the device");
+        assert!(!advice("TT-1011", |_| ()).iter().any(device), "its MAC address is not known");
+        let mac = crate::base::net::MacAddr([2, 0, 0, 0, 0x51, 0x66]);
+        let known = advice("TT-1011", |seen| seen.subject.client.mac = Some(mac));
+        assert!(known[1].contains("02-00-00-00-51-66"), "{known:?}");
+    }
+
+    #[test]
     fn it_fits_what_the_token_is() {
         let bearer = |seen: &mut Observation| {
             (seen.token.class, seen.token.carrier) = (TokenClass::Bearer, Carrier::Header);
@@ -196,6 +263,12 @@ mod tests {
         assert!(!advice("TT-2001", bearer).iter().any(|step| step.contains("cookie") || step.contains("flag")));
         let steps = advice("TT-1003", |seen| seen.token.class = TokenClass::Basic);
         assert!(steps[0].starts_with("Change the password of this account at shop.test"));
+        let steps =
+            advice("TT-2001", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Form));
+        assert!(steps.iter().any(|step| step.starts_with("Change the password")), "{steps:?}");
+        let in_link = advice("TT-1003", |seen| seen.token.carrier = Carrier::Query);
+        assert!(in_link.iter().any(|step| step.ends_with("never in an address.")), "{in_link:?}");
+        assert!(!advice("TT-1003", |_| ()).iter().any(|step| step.contains("never in an address")));
         let decrypted = advice("TT-1003", |seen| seen.plaintext = false);
         assert!(!decrypted.iter().any(|step| step.contains("HTTPS")), "{decrypted:?}");
     }

@@ -38,6 +38,8 @@ pub struct Summary {
     pub decrypted_connections: u64,
     /// Gaps: stretches of bytes that never arrived.
     pub gaps: u64,
+    /// Requests that name another client in headers or a preamble, whose sender is no trusted proxy.
+    pub forwarded_ignored: u64,
     /// How often each limit was hit, by its name.
     pub limits_hit: BTreeMap<&'static str, u64>,
     /// Frames that could not be decoded, by layer.
@@ -117,6 +119,8 @@ struct Numbers<'a> {
     decrypted_connections: u64,
     /// Stretches of bytes that never arrived.
     gaps: u64,
+    /// Requests that name another client and whose sender is no trusted proxy.
+    forwarded_ignored: u64,
     /// How often each limit was hit.
     limits_hit: &'a BTreeMap<&'static str, u64>,
     /// Frames that could not be decoded, by layer.
@@ -172,6 +176,7 @@ impl<'a> SummaryEvent<'a> {
                     opaque_connections: summary.opaque_connections,
                     decrypted_connections: summary.decrypted_connections,
                     gaps: summary.gaps,
+                    forwarded_ignored: summary.forwarded_ignored,
                     limits_hit: &summary.limits_hit,
                     decode_errors: &summary.decode_errors,
                     alerts: summary.alerts.iter().map(|(severity, n)| (severity.as_str(), *n)).collect(),

@@ -23,7 +23,7 @@ pub enum Color {
 }
 
 /// Columns of a line.
-const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 /// Columns of the labels on the left.
 const LABEL: usize = 14;
 /// Columns of one side of the comparison.
@@ -78,7 +78,10 @@ pub fn update(alert: &Alert, sensor: &Sensor, color: Color) -> String {
         Status::Ongoing => "again",
         Status::Ended => "at the end",
     };
-    page.paragraph("", &format!("{state}: {} (count {}; {})", alert.message, alert.count, alert.reason));
+    page.paragraph(
+        "",
+        &format!("{state}: {} (count {}; {})", alert.message, alert.count, words::uncapitalized(&alert.reason)),
+    );
     page.text
 }
 
@@ -107,13 +110,11 @@ fn answer(seen: &Observation) -> String {
 fn token(token: &SeenToken, session: Option<&SessionView>) -> String {
     let Some(session) = session else { return format!("{} (rule {}), not followed", token.token, token.id) };
     let issued = session.issued.map_or_else(|| String::from("issue not seen"), |at| format!("issued {at}"));
-    format!(
-        "{} (rule {}), {issued}, {} by {}",
-        token.token,
-        token.id,
-        words::counted(session.sightings, "sighting"),
-        words::counted(session.actors.into(), "client")
-    )
+    let used = match session.sightings {
+        0 => String::from("not presented yet"),
+        n => format!("{} by {}", words::counted(n, "sighting"), words::counted(session.actors.into(), "client")),
+    };
+    format!("{} (rule {}), {issued}, {used}", token.token, token.id)
 }
 
 const fn way(plaintext: bool) -> &'static str {
@@ -201,23 +202,28 @@ impl Page {
 }
 
 /// What is said of either side; what neither shows is left out.
-const SIDE_LABELS: [&str; 8] =
-    ["address", "user agent", "language", "TLS", "TCP stack", "first seen", "last seen", "requests"];
+const SIDE_LABELS: [&str; 9] =
+    ["address", "MAC address", "user agent", "language", "TLS", "TCP stack", "first seen", "last seen", "requests"];
 
-fn side(binding: &BindingView) -> [String; 8] {
+fn side(binding: &BindingView) -> [String; 9] {
     let agent = match &binding.client.user_agent {
         Some(agent) if !agent.original.is_empty() => agent.original.to_string(),
         _ => words::program(&binding.client),
     };
     [
         words::address(binding.client.address),
+        binding.client.mac.map(|mac| mac.to_string()).unwrap_or_default(),
         agent,
         binding.client.language.map(|language| language.to_string()).unwrap_or_default(),
         binding.client.tls.as_deref().unwrap_or_default().into(),
         binding.client.tcp_stack.map(|stack| stack.to_string()).unwrap_or_default(),
         binding.first_seen.to_string(),
         binding.last_seen.to_string(),
-        format!("{}, {} accepted", binding.requests, binding.accepted),
+        match binding.requests {
+            // A token was issued to this client; it has not come back yet.
+            0 => "none with this token yet".into(),
+            n => format!("{n}, {} accepted", binding.accepted),
+        },
     ]
 }
 
@@ -234,7 +240,7 @@ const fn severity_color(severity: Severity) -> &'static str {
 
 /// The text, cleaned, cut and broken into lines of at most `width` characters: at spaces where
 /// it has them.
-fn fold(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut room = width;

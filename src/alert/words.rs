@@ -227,6 +227,17 @@ fn totals(sums: ExposureTotals, thing: &str) -> String {
     format!("{} of {} in {}", counted(tokens, thing), counted(clients, "client"), counted(requests, "request"))
 }
 
+/// The same sentence, to stand behind other words: `A token …` becomes `a token …`. A word that is
+/// not merely capitalized, such as `TLS`, stays.
+#[must_use]
+pub fn uncapitalized(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), next) if !next.is_some_and(char::is_uppercase) => first.to_lowercase().chain(chars).collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
 /// A number of things: `1 request`, `2 requests`.
 #[must_use]
 pub fn counted(n: u64, thing: &str) -> String {
@@ -257,6 +268,13 @@ mod tests {
         let said = message(&testing::finding("TT-1008", Severity::Low, seen));
         assert!(said.contains("198.51.100.7 with firefox 140 on linux"), "{said}");
         assert!(said.ends_with("by another machine: other TLS fingerprint, other TCP stack"), "{said}");
+    }
+
+    #[test]
+    fn sentences_can_follow_other_words() {
+        assert_eq!(uncapitalized("A token"), "a token");
+        assert_eq!(uncapitalized("TLS ticket"), "TLS ticket");
+        assert_eq!(uncapitalized(""), "");
     }
 
     #[test]

@@ -191,7 +191,7 @@ pub(super) struct Results {
     /// Alerts go here; `-` is standard output, which is the default
     #[arg(long, value_name = "FILE")]
     pub(super) alerts: Option<PathBuf>,
-    /// One JSON line per HTTP transaction goes here; `-` is standard output
+    /// One JSON line per HTTP transaction and TLS handshake goes here; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(super) events: Option<PathBuf>,
     /// Form of the alerts: ecs or text [default: text on a terminal, else ecs]
@@ -200,10 +200,10 @@ pub(super) struct Results {
     /// Milder alerts are counted, not written [default: low]
     #[arg(long, value_name = "SEVERITY", value_parser = severities())]
     pub(super) min_severity: Option<Severity>,
-    /// The 32-byte key of token refs; without one refs differ from run to run
+    /// The 32-byte key of token refs, instead of sessions.key_file; without one refs differ from run to run
     #[arg(long, value_name = "FILE")]
     pub(super) token_key_file: Option<PathBuf>,
-    /// Flow workers; what is told does not depend on it
+    /// Flow workers: with 2 or more, that many threads beside the one that reads; what is told does not depend on it
     #[arg(long, value_name = "N", default_value = "1", value_parser = workers)]
     pub(super) workers: NonZeroU32,
 }

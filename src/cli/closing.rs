@@ -19,7 +19,7 @@ pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> St
     };
     row("read", format!("{captures}: {}, {}", counted(told.frames, "packet"), bytes(told.bytes)));
     if let (Some(first), Some(last)) = (told.first, told.last) {
-        row("", format!("{first} to {last}, {} s", last.since(first).as_secs()));
+        row("", format!("{first} to {last}, {}", span(last.since(first).as_secs())));
     }
     row(
         "",
@@ -42,6 +42,10 @@ pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> St
     }
     if told.gaps > 0 {
         unseen.push(counted(told.gaps, "gap"));
+    }
+    if told.forwarded_ignored > 0 {
+        let requests = counted(told.forwarded_ignored, "request");
+        unseen.push(format!("the clients named by {requests} from no trusted proxy (see --trusted-proxy)"));
     }
     for (layer, n) in &told.decode_errors {
         unseen.push(match *layer {
@@ -79,6 +83,13 @@ fn counted(n: u64, thing: &str) -> String {
     format!("{} {thing}{}", indicatif::HumanCount(n), if n == 1 { "" } else { "s" })
 }
 
+/// `90 s`, `25 min`, `7 h`, `12 d`: the largest unit of which there are a few, without the rest.
+fn span(seconds: u64) -> String {
+    let units = [("d", 86_400), ("h", 3_600), ("min", 60)];
+    let fits = units.into_iter().find(|(_, length)| seconds >= 3 * length);
+    fits.map_or_else(|| format!("{seconds} s"), |(unit, length)| format!("{} {unit}", seconds / length))
+}
+
 fn bytes(n: u64) -> String {
     indicatif::HumanBytes(n).to_string()
 }
@@ -102,6 +113,7 @@ mod tests {
             sessions: 3,
             opaque_connections: 2,
             gaps: 1,
+            forwarded_ignored: 5,
             decode_errors: [("fragment", 4), ("ip", 1)].into(),
             limits_hit: [("http_head", 2)].into(),
             alerts: [(Severity::Critical, 1), (Severity::Low, 0), (Severity::Informational, 5)].into(),
@@ -112,10 +124,17 @@ mod tests {
         let expected = "read    a.pcap: 12,345 packets, 3.00 MiB\n        \
                         2023-11-14T22:13:20.000Z to 2023-11-14T22:14:50.000Z, 90 s\n        \
                         8 TCP connections, 1 HTTP request, 2 replies, 40 token sightings, 3 sessions\n\
-                        unseen  7 packets outside the filter or the times, 2 connections encrypted, unread (25 %), 1 gap, 4 IP fragments not put together, \
+                        unseen  7 packets outside the filter or the times, 2 connections encrypted, unread (25 %), 1 gap, \
+                        the clients named by 5 requests from no trusted proxy (see --trusted-proxy), 4 IP fragments not put together, \
                         1 packet with a broken ip header, limit http_head reached 2 times, 1 file not to the end: a.pcap\n\
                         found   alerts: 1 critical, 5 informational (not written)\n";
         assert_eq!(lines(&told, 7, Severity::Low), expected);
+    }
+
+    #[test]
+    fn long_spans_are_told_in_long_units() {
+        let told = [0, 179, 180, 10_799, 10_800, 259_199, 259_200, 2_592_000].map(span);
+        assert_eq!(told, ["0 s", "179 s", "3 min", "179 min", "3 h", "71 h", "3 d", "30 d"]);
     }
 
     #[test]

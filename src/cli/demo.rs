@@ -1,7 +1,6 @@
 //! What does it find? The bundled captures, replayed and explained one after the other.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::io::{self, Cursor};
 use std::num::NonZeroU32;
 
@@ -12,7 +11,7 @@ use super::refusal::{OrExit, Refusal};
 use super::setup::Setup;
 use super::{Exit, closing, print};
 use crate::alert::text::{self, Color};
-use crate::alert::{Alert, Sensor, ecs};
+use crate::alert::{Alert, ecs};
 use crate::base::secret::Secret;
 use crate::capture::CaptureFile;
 use crate::detect::Severity;
@@ -94,9 +93,13 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
         // Whoever is accused comes first, then what merely travelled in the open.
         collected.0.sort_by_key(|alert| alert.totals.is_some());
         let mut incidents = HashSet::new();
-        for alert in &collected.0 {
+        for (place, alert) in collected.0.iter().enumerate() {
             let news = alert.totals.is_none() && incidents.insert(alert.incident);
-            explain(&mut page, alert, news, &sensor, format, color);
+            match (format, news) {
+                (Format::Ecs, _) => page.push_str(&format!("{}\n", ecs::line(alert, &sensor))),
+                (Format::Text, true) => page.push_str(&format!("{}\n", text::render(alert, &sensor, color))),
+                (Format::Text, false) => in_one_line(&mut page, alert, place == 0),
+            }
         }
         if format == Format::Text {
             let told = counts::summary(&pipeline, sensor.captures.clone(), Vec::new());
@@ -113,22 +116,22 @@ fn bytes_of(story: &Story) -> Option<&'static [u8]> {
 }
 
 fn headline(page: &mut String, number: usize, story: &Story) {
-    // Writing to a String cannot fail.
-    let _ =
-        writeln!(page, "{number}. {}\n{}\n{}\n", story.title, "=".repeat(story.title.chars().count() + 3), story.story);
+    let title = format!("{number}. {}", story.title);
+    page.push_str(&format!("{title}\n{}\n", "=".repeat(title.chars().count())));
+    paragraph(page, &story.story);
 }
 
 /// The first alert about a suspect is explained in full; what else is said of him, and what merely
-/// travelled in the open, takes one line.
-fn explain(page: &mut String, alert: &Alert, news: bool, sensor: &Sensor, format: Format, color: Color) {
-    let _ = match (format, news) {
-        (Format::Ecs, _) => writeln!(page, "{}", ecs::line(alert, sensor)),
-        (Format::Text, true) => writeln!(page, "{}", text::render(alert, sensor, color)),
-        (Format::Text, false) => {
-            let (severity, id, name) = (alert.severity.as_str(), alert.detector.id, alert.detector.name);
-            writeln!(page, "Also {severity}: {id} {name}: {}\n", alert.message)
-        }
-    };
+/// travelled in the open, takes one sentence.
+fn in_one_line(page: &mut String, alert: &Alert, first: bool) {
+    let severity =
+        if first { alert.severity.as_str().to_uppercase() } else { format!("Also {}", alert.severity.as_str()) };
+    paragraph(page, &format!("{severity}: {} {}: {}", alert.detector.id, alert.detector.name, alert.message));
+}
+
+fn paragraph(page: &mut String, words: &str) {
+    page.push_str(&text::fold(words, text::WIDTH).join("\n"));
+    page.push_str("\n\n");
 }
 
 #[cfg(test)]

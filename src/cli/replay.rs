@@ -19,7 +19,7 @@ use crate::engine::{build, counts};
 pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, Refusal> {
     let mut setup = Setup::read(global)?;
     arguments.between.add_to(&mut setup.config.clients);
-    let key = setup::replay_key(&arguments.results)?;
+    let key = setup::replay_key(&arguments.results, &setup.config)?;
     let (inputs, filter) = inputs_and_filter(arguments);
     let filter = filter.map(|words| Filter::new(&words).map_err(|error| no_filter(&words, &error))).transpose()?;
     let range = TimeRange::new(arguments.from, arguments.to);

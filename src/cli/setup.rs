@@ -9,7 +9,7 @@ use super::arguments::{Global, Results};
 use super::refusal::{OrExit, Refusal};
 use super::{Exit, complain};
 use crate::alert::text::Color;
-use crate::config::token_key::{self, TokenKey};
+use crate::config::token_key::{self, KeyError, TokenKey};
 use crate::detect::Severity;
 use crate::engine::build::{self, Ground};
 use crate::engine::config::{Config, Format, Output, Target};
@@ -93,23 +93,29 @@ impl Setup {
     }
 }
 
-/// The key of a replay: the file's, or a fresh one.
-pub(super) fn replay_key(results: &Results) -> Result<TokenKey, Refusal> {
-    match &results.token_key_file {
-        Some(path) => token_key::read(path).or_exit(Exit::Invalid),
-        None => token_key::random().or_exit(Exit::Failed),
+/// The key of a replay: that of the flag's file, which must be there, else the configured one where
+/// the daemon has made it, else a fresh one.
+pub(super) fn replay_key(results: &Results, config: &Config) -> Result<TokenKey, Refusal> {
+    if let Some(path) = &results.token_key_file {
+        return token_key::read(path).or_exit(Exit::Invalid);
     }
+    match config.sessions.key_file.as_deref().map(token_key::read) {
+        Some(Err(missing @ KeyError::Missing { .. })) => tracing::warn!("{missing}; token refs are of this run only"),
+        Some(configured) => return configured.or_exit(Exit::Invalid),
+        None => {}
+    }
+    token_key::random().or_exit(Exit::Failed)
 }
 
-/// The key of the daemon: the flag's file, which must be there, else the configured one, which is
-/// made when it is not, else a fresh one.
+/// The key of the daemon: that of the flag's file, which must be there, else the configured one, which
+/// is made when it is not, else a fresh one.
 pub(super) fn daemon_key(results: &Results, config: &Config) -> Result<TokenKey, Refusal> {
-    if results.token_key_file.is_some() {
-        return replay_key(results);
+    if let Some(path) = &results.token_key_file {
+        return token_key::read(path).or_exit(Exit::Invalid);
     }
     let Some(path) = &config.sessions.key_file else {
         tracing::warn!("no token key is configured (sessions.key_file): token refs will differ after a restart");
-        return replay_key(results);
+        return token_key::random().or_exit(Exit::Failed);
     };
     let (key, made) = token_key::read_or_create(path).or_exit(Exit::Invalid)?;
     if made {

@@ -181,18 +181,22 @@ impl Visitor<'_> for Key<'_> {
         } else if LATER.contains(&path.as_str()) {
             Err(E::custom(format_args!("key `{key}` is not available in this version")))
         } else {
-            let near = nearest(&path);
-            Err(E::custom(format_args!("unknown key `{key}`; the nearest known key is `{near}`")))
+            Err(match nearest(&path) {
+                Some(near) => E::custom(format_args!("unknown key `{key}`; the nearest known key is `{near}`")),
+                None => E::custom(format_args!("unknown key `{path}`; `tokentrail schema config` has all")),
+            })
         }
     }
 }
 
 /// The known key with the fewest edits between the last parts of the two; among equals the one with
-/// the fewest edits in all.
-fn nearest(path: &str) -> &'static str {
+/// the fewest edits in all. None when every key has other letters in more than half of its places.
+fn nearest(path: &str) -> Option<&'static str> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let distance = |key: &&&str| (edits(&last(key), &last(path)), edits(key, path));
-    KEYS.iter().min_by_key(distance).copied().unwrap_or_default()
+    let meant = last(path);
+    let distance = |key: &&str| (edits(&last(key), &meant), edits(key, path));
+    let near = KEYS.iter().copied().min_by_key(distance)?;
+    (2 * edits(&last(near), &meant) <= meant.chars().count()).then_some(near)
 }
 
 /// Levenshtein distance in characters.
@@ -223,9 +227,11 @@ mod tests {
 
     #[test]
     fn the_nearest_key_is_near() {
-        assert_eq!(nearest("sessions.idle_timout"), "sessions.idle_timeout");
-        assert_eq!(nearest("memroy"), "memory");
-        assert_eq!(nearest("idle_timeout"), "sessions.idle_timeout");
-        assert_eq!(nearest("flows.retention"), "sessions.retention");
+        assert_eq!(nearest("sessions.idle_timout"), Some("sessions.idle_timeout"));
+        assert_eq!(nearest("memroy"), Some("memory"));
+        assert_eq!(nearest("idle_timeout"), Some("sessions.idle_timeout"));
+        assert_eq!(nearest("flows.retention"), Some("sessions.retention"));
+        assert_eq!(nearest("nonsense"), None);
+        assert_eq!(nearest("workers"), None);
     }
 }

@@ -16,6 +16,12 @@ pub type TokenKey = Secret<[u8; 32]>;
 /// A key file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
+    /// It is not there.
+    #[error("no token key {0}; make one: (umask 077; head -c 32 /dev/urandom > {0})", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be opened, read or made.
     #[error("token key {}: {cause}", path.display())]
     Io {
@@ -50,7 +56,10 @@ pub enum KeyError {
 /// # Errors
 /// When the file is missing, readable by others, or no key.
 pub fn read(path: &Path) -> Result<TokenKey, KeyError> {
-    let io_error = |cause| KeyError::Io { path: path.to_owned(), cause };
+    let io_error = |cause: io::Error| match cause.kind() {
+        io::ErrorKind::NotFound => KeyError::Missing { path: path.to_owned() },
+        _ => KeyError::Io { path: path.to_owned(), cause },
+    };
     let mut file = fs::File::open(path).map_err(io_error)?;
     let mode = file.metadata().map_err(io_error)?.permissions().mode() & 0o7777;
     if mode & 0o007 != 0 {
@@ -70,7 +79,7 @@ pub fn read(path: &Path) -> Result<TokenKey, KeyError> {
 /// As [`read`], or when the file cannot be made.
 pub fn read_or_create(path: &Path) -> Result<(TokenKey, bool), KeyError> {
     match read(path) {
-        Err(KeyError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+        Err(KeyError::Missing { .. }) => {}
         found => return Ok((found?, false)),
     }
     let key = random()?;
@@ -145,7 +154,10 @@ mod tests {
         assert!(says(&file(0o600, &[7; 31])).contains("holds 31 bytes"));
         assert!(says(&file(0o600, "zz".repeat(32).as_bytes())).contains("not 32 bytes or 64 hex digits"));
         assert!(
-            read(Path::new("/nonexistent/key")).unwrap_err().to_string().starts_with("token key /nonexistent/key: ")
+            read(Path::new("/nonexistent/key"))
+                .unwrap_err()
+                .to_string()
+                .starts_with("no token key /nonexistent/key; make one: ")
         );
     }
 

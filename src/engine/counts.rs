@@ -92,6 +92,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
         opaque_connections: proto.tls_opaque,
         decrypted_connections: 0,
         gaps: flows.gaps,
+        forwarded_ignored: tokens.forwarded_ignored,
         limits_hit,
         decode_errors: reading
             .undecoded_by_layer()
