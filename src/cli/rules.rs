@@ -52,7 +52,8 @@ pub(super) fn list(global: &Global) -> Result<Exit, Refusal> {
     print(&text)
 }
 
-/// A rule as it is written. A detector is also found by its number.
+/// A rule in full: as it is written, of a detector with what its earlier entries say. A detector is also
+/// found by its number.
 pub(super) fn show(id: &str, global: &Global) -> Result<Exit, Refusal> {
     let setup = Setup::read(global)?;
     let name = crate::detect::CATALOGUE.iter().find(|detector| detector.id == id).map_or(id, |detector| detector.name);

@@ -80,7 +80,11 @@ impl Compiler {
 
     fn note(&mut self, mut entry: Entry) {
         if let Some(at) = self.entries.iter().position(|known| (known.kind, &known.id) == (entry.kind, &entry.id)) {
-            entry.instead_of = Some(self.entries.remove(at).source);
+            let earlier = self.entries.remove(at);
+            if entry.kind == "detector" {
+                entry.text = overlaid(&earlier.text, &entry.text);
+            }
+            entry.instead_of = Some(earlier.source);
         }
         self.entries.push(entry);
     }
@@ -127,6 +131,24 @@ impl<'f> Sources<'f> {
         let text = self.document.get(list).and_then(|l| l.get(index)).and_then(|e| serde_yaml::to_string(e).ok());
         Entry { kind, id, source: self.file.to_owned(), text: text.unwrap_or_default(), instead_of: None }
     }
+}
+
+/// What holds once `later` has changed what it says of `earlier`: keys of the one over those of the
+/// other, thresholds one by one.
+fn overlaid(earlier: &str, later: &str) -> String {
+    let keys = |text| serde_yaml::from_str::<serde_yaml::Mapping>(text).unwrap_or_default();
+    let mut whole = keys(earlier);
+    for (key, value) in keys(later) {
+        match (whole.get_mut(&key), value) {
+            (Some(serde_yaml::Value::Mapping(known)), serde_yaml::Value::Mapping(new)) if key == "thresholds" => {
+                known.extend(new);
+            }
+            (_, value) => {
+                whole.insert(key, value);
+            }
+        }
+    }
+    serde_yaml::to_string(&whole).unwrap_or_else(|_| later.to_owned())
 }
 
 fn unknown<'c>(what: &str, word: &str, known: impl IntoIterator<Item = &'c str>) -> String {

@@ -112,6 +112,16 @@ fn later_files_override_by_id() {
 }
 
 #[test]
+fn a_detector_is_shown_whole() {
+    let rules =
+        loaded("schema: 1\ndetectors:\n  - {detector: client.fan_in, thresholds: {critical_tokens: 9}}\n").unwrap();
+    let shown = &rules.entries.iter().find(|e| e.id == "client.fan_in").unwrap().text;
+    for said in ["TT-1006", "severity: high", "tokens: 2", "critical_tokens: 9"] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_their_place_and_the_nearest_word() {
     for (text, expected) in [
         ("tokens:\n  - {token: a, where: [{cooky: A}], class: session}\n", "own.yaml:2:"),
