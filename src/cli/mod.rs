@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error.
 
 mod arguments;
+mod clash;
 mod closing;
 mod complain;
 mod demo;

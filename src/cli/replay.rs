@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 
 use super::arguments::{Global, ReplayArguments};
 use super::refusal::{OrExit, Refusal};
 use super::setup::{self, Setup};
-use super::{Exit, closing, complain};
+use super::{Exit, clash, closing, complain};
 use crate::alert::Summary;
-use crate::capture::inputs::{expand, split_arguments};
+use crate::capture::inputs::{Input, expand, split_arguments};
 use crate::capture::{CaptureError, Filter, FilterError, History, InputError, Selected, TimeRange};
 use crate::detect::Severity;
 use crate::engine::progress::ProgressLine;
@@ -34,6 +35,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         };
         Refusal::new(exit, error)
     })?;
+    clash::with_inputs(&setup.written(&arguments.results), &files(&inputs))?;
     let history = History::open(inputs);
     let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
     let total = history.progress().total;
@@ -66,6 +68,10 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     }
     if !global.quiet && (told.frames > 0 || replayed.unread.is_empty()) {
         complain::block(&closing::lines(&told, source.passed_over(), min_severity));
+        // Nobody named these files on this command line.
+        for path in setup.configured_files(&arguments.results) {
+            complain::block(&format!("written to {}\n", path.display()));
+        }
     }
     if replayed.interrupted {
         complain::line("interrupted: what was read until then is reported");
@@ -75,6 +81,15 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         exit = exit.or(Exit::Alerts);
     }
     Ok(exit)
+}
+
+/// Those inputs that are files.
+fn files(inputs: &[Input]) -> Vec<PathBuf> {
+    let path = |input: &Input| match input {
+        Input::File(path) => Some(path.clone()),
+        Input::Stdin => None,
+    };
+    inputs.iter().filter_map(path).collect()
 }
 
 /// What is wrong with a filter; its first word may have been meant as an input.

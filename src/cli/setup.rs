@@ -2,12 +2,12 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::arguments::{Global, Results};
 use super::refusal::{OrExit, Refusal};
-use super::{Exit, complain};
+use super::{Exit, clash, complain};
 use crate::alert::text::Color;
 use crate::config::token_key::{self, KeyError, TokenKey};
 use crate::detect::Severity;
@@ -68,8 +68,23 @@ impl Setup {
         build::pipeline(&self.config, &ground).or_exit(Exit::Failed)
     }
 
+    /// The files that [`Self::outputs`] writes.
+    pub(super) fn written(&self, results: &Results) -> Vec<PathBuf> {
+        results.alerts.iter().chain(&results.events).chain(self.configured_files(results)).cloned().collect()
+    }
+
+    /// Those of them that no flag names.
+    pub(super) fn configured_files(&self, results: &Results) -> impl Iterator<Item = &PathBuf> {
+        let flag = results.alerts.is_some();
+        self.config.outputs.iter().filter_map(move |output| match &output.target {
+            Target::File(path) if !flag => Some(path),
+            _ => None,
+        })
+    }
+
     /// Opens the outputs: those of the flags, else those of the file, else standard output.
     pub(super) fn outputs(&self, results: &Results, global: &Global, daemon: bool) -> Result<Outputs, Refusal> {
+        clash::of_results(results.alerts.as_deref(), results.events.as_deref())?;
         let stdout_is_terminal = io::stdout().is_terminal();
         let stdout_format = if stdout_is_terminal { Format::Text } else { Format::Ecs };
         let mut alerts = match &results.alerts {
