@@ -22,6 +22,8 @@ enum Step {
     SlowDown,
     /// Find the machine that has this MAC address.
     FindDevice,
+    /// Think of a session that was made for somebody else to log in with.
+    Fixation,
     /// Encrypt the way.
     Https,
     /// Encrypt the way of the password.
@@ -67,6 +69,9 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
         steps.push(format!("Check the network between {client} and {server} for a host that forges packets."));
     }
     steps.extend(seen.token.as_ref().map(|(token, _)| {
+        if matches!(seen.kind, PathKind::Ambiguous(_)) && seen.from_client {
+            return format!("Find out whether the owner of the {} sent it.", words::token(token));
+        }
         format!("Assume that others have read the {}; revoke it when another alert names it.", words::token(token))
     }));
     steps
@@ -74,21 +79,22 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     use Step::{
-        AskOwner, ChangePassword, CookieFlags, EndOnServer, FindDevice, Https, HttpsLogin, InspectPath, LeaveNetwork,
-        OutOfUrls, RenewAtLogin, ReviewGuesses, ReviewUse, Revoke, RevokeAll, SecondFactor, ShortenLife, SlowDown,
-        StrongIds,
+        AskOwner, ChangePassword, CookieFlags, EndOnServer, FindDevice, Fixation, Https, HttpsLogin, InspectPath,
+        LeaveNetwork, OutOfUrls, RenewAtLogin, ReviewGuesses, ReviewUse, Revoke, RevokeAll, SecondFactor, ShortenLife,
+        SlowDown, StrongIds,
     };
     let steps: &[Step] = match detector.id {
         "TT-1001" | "TT-1002" | "TT-1008" | "TT-1009" | "TT-1010" => &[AskOwner, Revoke, SecondFactor],
         "TT-1013" | "TT-1014" | "TT-1015" => &[Revoke, ReviewUse],
         "TT-1006" => &[RevokeAll, ReviewUse, SecondFactor],
         "TT-1011" => &[Revoke, FindDevice, ReviewUse, SecondFactor],
-        "TT-2001" if seen.token.class == TokenClass::Basic => &[Https, ChangePassword, LeaveNetwork],
+        "TT-2001" if matches!(seen.token.class, TokenClass::Bearer | TokenClass::Api) => &[Https, OutOfUrls, Revoke],
         "TT-2001" => &[Https, OutOfUrls, LeaveNetwork],
         "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
         "TT-2004" | "TT-2005" => &[OutOfUrls, Revoke],
         "TT-2006" => &[Revoke, ReviewUse, CookieFlags],
-        "TT-2007" => &[HttpsLogin, ChangePassword, LeaveNetwork],
+        "TT-2007" if seen.token.is_password() => &[HttpsLogin, ChangePassword, LeaveNetwork],
+        "TT-2007" => &[Https, ChangePassword, LeaveNetwork],
         "TT-2008" | "TT-2009" => &[ChangePassword, SecondFactor],
         "TT-2010" => &[Https],
         "TT-3001" | "TT-3002" => &[RenewAtLogin, Revoke],
@@ -107,9 +113,10 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
     // A stolen token that travelled in cleartext was most likely read on the way.
     let on_the_way: &[Step] =
         if seen.plaintext && detector.id.starts_with("TT-1") { &[OutOfUrls, Https, LeaveNetwork] } else { &[] };
+    let fixed: &[Step] = if seen.is_unused_by_owner() && detector.id.starts_with("TT-1") { &[Fixation] } else { &[] };
     let mut sentences = Vec::new();
     let asked = steps.contains(&AskOwner);
-    for step in steps.iter().chain(on_the_way) {
+    for step in steps.iter().chain(fixed).chain(on_the_way) {
         let Some(mut said) = sentence(*step, seen) else { continue };
         if asked && *step == Revoke {
             said = format!("If not: {}", words::uncapitalized(&said));
@@ -155,6 +162,13 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
         Step::RevokeAll => {
             format!(
                 "Revoke every session and token that {suspect} used, not only this one; let the owners log in again."
+            )
+        }
+        Step::Fixation => {
+            let owner = words::address(seen.prior.as_ref()?.client.address);
+            format!(
+                "If {owner} made this session for {suspect} to log in with, {owner} is the attacker: let {service} issue \
+                 a new {name} at login."
             )
         }
         Step::ReviewUse if refused => format!("Look in the logs of {service} for what else {suspect} tried."),
@@ -247,6 +261,9 @@ mod tests {
         let refused = advice("TT-1003", |seen| (seen.subject.accepted, seen.subject.rejected) = (0, 3));
         assert_eq!(refused[0], "shop.test refused 203.0.113.9 so far: make sure that this session token is over.");
         assert!(refused[1].ends_with("for what else 203.0.113.9 tried."), "{refused:?}");
+        let planted = advice("TT-1003", |seen| seen.prior.as_mut().unwrap().requests = 0);
+        assert!(planted.iter().any(|step| step.contains("198.51.100.7 is the attacker")), "{planted:?}");
+        assert!(!elsewhere.iter().any(|step| step.contains("attacker")), "{elsewhere:?}");
         let device = |step: &String| step.starts_with("Find the device");
         assert!(!advice("TT-1011", |_| ()).iter().any(device), "its MAC address is not known");
         let mac = crate::base::net::MacAddr([2, 0, 0, 0, 0x51, 0x66]);
@@ -263,9 +280,12 @@ mod tests {
         assert!(!advice("TT-2001", bearer).iter().any(|step| step.contains("cookie") || step.contains("flag")));
         let steps = advice("TT-1003", |seen| seen.token.class = TokenClass::Basic);
         assert!(steps[0].starts_with("Change the password of this account at shop.test"));
-        let steps =
-            advice("TT-2001", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Form));
-        assert!(steps.iter().any(|step| step.starts_with("Change the password")), "{steps:?}");
+        let login =
+            advice("TT-2007", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Form));
+        assert!(login[0].starts_with("Move the login of shop.test to HTTPS"), "{login:?}");
+        let basic =
+            advice("TT-2007", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Header));
+        assert!(basic[0].ends_with("refuse passwords in cleartext."), "{basic:?}");
         let in_link = advice("TT-1003", |seen| seen.token.carrier = Carrier::Query);
         assert!(in_link.iter().any(|step| step.ends_with("never in an address.")), "{in_link:?}");
         assert!(!advice("TT-1003", |_| ()).iter().any(|step| step.contains("never in an address")));

@@ -111,7 +111,9 @@ fn token(token: &SeenToken, session: Option<&SessionView>) -> String {
     let Some(session) = session else { return format!("{} (rule {}), not followed", token.token, token.id) };
     let issued = session.issued.map_or_else(|| String::from("issue not seen"), |at| format!("issued {at}"));
     let used = match session.sightings {
-        0 => String::from("not presented yet"),
+        0 if session.issued.is_some() => String::from("not presented yet"),
+        // Too short or too common to tell one owner from another.
+        0 => String::from("not followed"),
         n => format!("{} by {}", words::counted(n, "sighting"), words::counted(session.actors.into(), "client")),
     };
     format!("{} (rule {}), {issued}, {used}", token.token, token.id)
@@ -163,6 +165,8 @@ impl Page {
         };
         self.row("", ["victim", "suspect"]);
         for (label, (victim, suspect)) in iter::zip(SIDE_LABELS, iter::zip(side(prior), suspect)) {
+            // The token was issued to the victim, who has not used it yet.
+            let victim = if label == "requests" && victim.is_empty() { "none yet".into() } else { victim };
             if !victim.is_empty() || !suspect.is_empty() {
                 self.row(label, [&victim, &suspect]);
             }
@@ -220,8 +224,7 @@ fn side(binding: &BindingView) -> [String; 9] {
         binding.first_seen.to_string(),
         binding.last_seen.to_string(),
         match binding.requests {
-            // A token was issued to this client; it has not come back yet.
-            0 => "none with this token yet".into(),
+            0 => String::new(),
             n => format!("{n}, {} accepted", binding.accepted),
         },
     ]

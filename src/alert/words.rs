@@ -69,8 +69,11 @@ pub const fn class(class: TokenClass) -> &'static str {
 /// Which token: `session token PHPSESSID of shop.test`.
 #[must_use]
 pub fn token(token: &SeenToken) -> String {
-    let kind = if token.is_password() { "password field" } else { class(token.class) };
-    format!("{kind} {} of {}", token.name, token.service)
+    let SeenToken { name, service, .. } = token;
+    if token.is_password() {
+        return format!("password (form field {name}) of {service}");
+    }
+    format!("{} {name} of {service}", class(token.class))
 }
 
 /// An address, or that it is not known.
@@ -89,8 +92,10 @@ pub fn message(finding: &Finding) -> String {
     let token = token(&seen.token);
     let suspect = &seen.subject.client;
     match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
-        ("token.plaintext", _) => format!("{token} travels in cleartext"),
-        ("credential.plaintext", _) => format!("a password travels in cleartext: {token}"),
+        ("token.plaintext" | "credential.plaintext", _) => {
+            let plural = seen.token.class == TokenClass::Basic && !seen.token.is_password();
+            format!("{token} {} in cleartext", if plural { "travel" } else { "travels" })
+        }
         ("token.fan_out", _) => {
             format!(
                 "{token}, used by {}, lately by {}",
@@ -130,7 +135,8 @@ pub fn message(finding: &Finding) -> String {
             }
             // At one address only the programs tell the two apart.
             let tell = if prior.address == suspect.address { with_program } else { by_address };
-            format!("{token}, first used by {}, presented by {}", tell(prior), tell(suspect))
+            let began = if seen.is_unused_by_owner() { "issued to" } else { "first used by" };
+            format!("{token}, {began} {}, presented by {}", tell(prior), tell(suspect))
         }
         (_, None) => format!("{token}: {}", finding.detector.title),
     }
@@ -275,6 +281,17 @@ mod tests {
         assert_eq!(uncapitalized("A token"), "a token");
         assert_eq!(uncapitalized("TLS ticket"), "TLS ticket");
         assert_eq!(uncapitalized(""), "");
+    }
+
+    #[test]
+    fn who_only_got_a_token_did_not_use_it() {
+        let told = |requests| {
+            let mut seen = testing::stolen_session();
+            seen.prior.as_mut().unwrap().requests = requests;
+            message(&testing::finding("TT-1003", crate::detect::Severity::High, seen))
+        };
+        assert!(told(1).contains("first used by 198.51.100.7, presented by 203.0.113.9"), "{}", told(1));
+        assert!(told(0).contains("issued to 198.51.100.7, presented by 203.0.113.9"), "{}", told(0));
     }
 
     #[test]

@@ -223,3 +223,11 @@ pub struct Observation {
     /// When this is judged.
     pub now: Timestamp,
 }
+
+impl Observation {
+    /// Whether the owner only got the token and has not presented it yet.
+    #[must_use]
+    pub fn is_unused_by_owner(&self) -> bool {
+        self.prior.as_ref().is_some_and(|owner| owner.requests == 0)
+    }
+}
