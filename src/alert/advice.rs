@@ -88,13 +88,13 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         "TT-1013" | "TT-1014" | "TT-1015" => &[Revoke, ReviewUse],
         "TT-1006" => &[RevokeAll, ReviewUse, SecondFactor],
         "TT-1011" => &[Revoke, FindDevice, ReviewUse, SecondFactor],
-        "TT-2001" if seen.token.class == TokenClass::Basic => &[Https, ChangePassword, LeaveNetwork],
         "TT-2001" if matches!(seen.token.class, TokenClass::Bearer | TokenClass::Api) => &[Https, OutOfUrls, Revoke],
         "TT-2001" => &[Https, OutOfUrls, LeaveNetwork],
         "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
         "TT-2004" | "TT-2005" => &[OutOfUrls, Revoke],
         "TT-2006" => &[Revoke, ReviewUse, CookieFlags],
-        "TT-2007" => &[HttpsLogin, ChangePassword, LeaveNetwork],
+        "TT-2007" if seen.token.is_password() => &[HttpsLogin, ChangePassword, LeaveNetwork],
+        "TT-2007" => &[Https, ChangePassword, LeaveNetwork],
         "TT-2008" | "TT-2009" => &[ChangePassword, SecondFactor],
         "TT-2010" => &[Https],
         "TT-3001" | "TT-3002" => &[RenewAtLogin, Revoke],
@@ -182,7 +182,10 @@ fn sentence(step: Step, seen: &Observation) -> Option<String> {
         Step::Https if is_cookie => format!(
             "Serve {service} over HTTPS only (redirect, Strict-Transport-Security) and set the Secure flag on {name}."
         ),
-        Step::Https => format!("Serve {service} over HTTPS only and refuse tokens in cleartext."),
+        Step::Https => {
+            let what = if token.class == TokenClass::Basic { "passwords" } else { "tokens" };
+            format!("Serve {service} over HTTPS only and refuse {what} in cleartext.")
+        }
         Step::HttpsLogin => {
             format!("Move the login of {service} to HTTPS: the page with the form and the address it is sent to.")
         }
@@ -277,9 +280,12 @@ mod tests {
         assert!(!advice("TT-2001", bearer).iter().any(|step| step.contains("cookie") || step.contains("flag")));
         let steps = advice("TT-1003", |seen| seen.token.class = TokenClass::Basic);
         assert!(steps[0].starts_with("Change the password of this account at shop.test"));
-        let steps =
-            advice("TT-2001", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Form));
-        assert!(steps.iter().any(|step| step.starts_with("Change the password")), "{steps:?}");
+        let login =
+            advice("TT-2007", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Form));
+        assert!(login[0].starts_with("Move the login of shop.test to HTTPS"), "{login:?}");
+        let basic =
+            advice("TT-2007", |seen| (seen.token.class, seen.token.carrier) = (TokenClass::Basic, Carrier::Header));
+        assert!(basic[0].ends_with("refuse passwords in cleartext."), "{basic:?}");
         let in_link = advice("TT-1003", |seen| seen.token.carrier = Carrier::Query);
         assert!(in_link.iter().any(|step| step.ends_with("never in an address.")), "{in_link:?}");
         assert!(!advice("TT-1003", |_| ()).iter().any(|step| step.contains("never in an address")));

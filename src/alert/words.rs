@@ -70,10 +70,10 @@ pub const fn class(class: TokenClass) -> &'static str {
 #[must_use]
 pub fn token(token: &SeenToken) -> String {
     let SeenToken { name, service, .. } = token;
-    match token.is_password() {
-        true => format!("password (form field {name}) of {service}"),
-        false => format!("{} {name} of {service}", class(token.class)),
+    if token.is_password() {
+        return format!("password (form field {name}) of {service}");
     }
+    format!("{} {name} of {service}", class(token.class))
 }
 
 /// An address, or that it is not known.
@@ -92,8 +92,10 @@ pub fn message(finding: &Finding) -> String {
     let token = token(&seen.token);
     let suspect = &seen.subject.client;
     match (finding.detector.name, seen.prior.as_ref().map(|prior| &prior.client)) {
-        ("token.plaintext", _) => format!("{token} travels in cleartext"),
-        ("credential.plaintext", _) => format!("{token} travels in cleartext"),
+        ("token.plaintext" | "credential.plaintext", _) => {
+            let plural = seen.token.class == TokenClass::Basic && !seen.token.is_password();
+            format!("{token} {} in cleartext", if plural { "travel" } else { "travels" })
+        }
         ("token.fan_out", _) => {
             format!(
                 "{token}, used by {}, lately by {}",
