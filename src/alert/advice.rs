@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::detect::DetectorInfo;
-use crate::session::{Evidence, Observation, PathObservation};
+use crate::session::{Evidence, Observation, PathObservation, Takeover};
 use crate::token::{Carrier, PathKind, TokenClass};
 
 /// A step that responders take.
@@ -56,6 +56,7 @@ pub fn of(detector: &DetectorInfo, evidence: &Evidence) -> Vec<String> {
     match evidence {
         Evidence::Use(seen) => of_use(detector, seen),
         Evidence::Path(seen) => of_path(seen),
+        Evidence::Takeover(taken, _) => of_takeover(taken),
     }
 }
 
@@ -75,6 +76,15 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
         format!("Assume that others have read the {}; revoke it when another alert names it.", words::token(token))
     }));
     steps
+}
+
+fn of_takeover(taken: &Takeover) -> Vec<String> {
+    let Takeover { ip, from, to, .. } = taken;
+    vec![
+        format!("Find the device with the MAC address {to} and take it off the network, unless {ip} was given to it."),
+        format!("Bind {ip} to {from} on the switch (dynamic ARP inspection) or on its neighbours (a static entry)."),
+        String::from("Take tokens that passed in cleartext on this segment since then for read; end their sessions."),
+    ]
 }
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {

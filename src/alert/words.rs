@@ -8,7 +8,7 @@ use crate::flow::AnomalyKind;
 use crate::identity::user_agent::Kind;
 use crate::identity::{AddressReason, AgentReason, ClientIdentity};
 use crate::proto::Ambiguity;
-use crate::session::{Evidence, PathObservation};
+use crate::session::{Evidence, PathObservation, Takeover};
 use crate::token::{PathKind, SeenToken, TokenClass};
 
 /// What a signal means. One that has no words here speaks with its own name.
@@ -88,6 +88,7 @@ pub fn message(finding: &Finding) -> String {
     let seen = match &finding.evidence {
         Evidence::Use(seen) => seen,
         Evidence::Path(seen) => return path(seen, &finding.subject),
+        Evidence::Takeover(taken, _) => return takeover(taken, &finding.subject),
     };
     let token = token(&seen.token);
     let suspect = &seen.subject.client;
@@ -150,6 +151,14 @@ fn path(seen: &PathObservation, subject: &Subject) -> String {
     let carried =
         seen.token.as_ref().map(|(carried, _)| format!("; the request carries {}", token(carried))).unwrap_or_default();
     format!("{}, {many}{ends}{carried}", anomaly(seen.kind))
+}
+
+/// Which address moved where.
+fn takeover(taken: &Takeover, subject: &Subject) -> String {
+    let Takeover { ip, from, to, gateway, .. } = taken;
+    let whose = if *gateway { ", the gateway," } else { "" };
+    let many = if *subject == Subject::Address(None) { "many addresses are taken over, lately " } else { "" };
+    format!("{many}{ip}{whose} was at {from} and is now said to be at {to}, without a lease")
 }
 
 /// What is odd about a path.

@@ -563,10 +563,11 @@ const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
 /// A view with all that the flow says of a client that sends in `dir`.
 fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgent>>, at: Stamp) -> RequestView {
     let (source, destination) = ends(flow, dir);
-    let frame_mac = flow.mac.map(|mac| match dir {
-        Direction::Forward => mac.source,
-        Direction::Reverse => mac.destination,
+    let macs = flow.mac.map(|mac| match dir {
+        Direction::Forward => (mac.source, mac.destination),
+        Direction::Reverse => (mac.destination, mac.source),
     });
+    let (frame_mac, next_hop) = macs.unzip();
     let direct = dir == Direction::Forward && flow.initiator_ttl.is_some_and(|ttl| INITIAL_TTLS.contains(&ttl));
     RequestView {
         id: RequestId { flow: flow.id, ordinal: u32::MAX },
@@ -584,6 +585,7 @@ fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgen
             tcp_stack: flow.syn.filter(|_| dir == Direction::Forward),
             ..ClientIdentity::unknown()
         },
+        next_hop,
         inner_hop: false,
         http: None,
         midstream: flow.midstream,
