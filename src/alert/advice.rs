@@ -98,7 +98,6 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         "TT-1013" | "TT-1014" | "TT-1015" => &[Revoke, ReviewUse],
         "TT-1006" => &[RevokeAll, ReviewUse, SecondFactor],
         "TT-1011" => &[Revoke, FindDevice, ReviewUse, SecondFactor],
-        "TT-2001" if seen.token.class == TokenClass::Basic => &[Https, ChangePassword, LeaveNetwork],
         "TT-2001" if matches!(seen.token.class, TokenClass::Bearer | TokenClass::Api) => &[Https, OutOfUrls, Revoke],
         "TT-2001" => &[Https, OutOfUrls, LeaveNetwork],
         "TT-2002" | "TT-2003" => &[Https, CookieFlags, Revoke, LeaveNetwork],
@@ -120,13 +119,16 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         id if id.starts_with("TT-4") => &[InspectPath, LeaveNetwork],
         _ => &[AskOwner, ReviewUse],
     };
+    // A browser updated on the way from one network to the other looks the same.
+    let perhaps_updated = seen.diff.is_some_and(|diff| words::is_update(diff.user_agent));
+    let first: &[Step] = if perhaps_updated { &[AskOwner] } else { &[] };
     // A stolen token that travelled in cleartext was most likely read on the way.
     let on_the_way: &[Step] =
         if seen.plaintext && detector.id.starts_with("TT-1") { &[OutOfUrls, Https, LeaveNetwork] } else { &[] };
     let fixed: &[Step] = if seen.is_unused_by_owner() && detector.id.starts_with("TT-1") { &[Fixation] } else { &[] };
     let mut sentences = Vec::new();
-    let asked = steps.contains(&AskOwner);
-    for step in steps.iter().chain(fixed).chain(on_the_way) {
+    let asked = perhaps_updated || steps.contains(&AskOwner);
+    for step in first.iter().chain(steps).chain(fixed).chain(on_the_way) {
         let Some(mut said) = sentence(*step, seen) else { continue };
         if asked && *step == Revoke {
             said = format!("If not: {}", words::uncapitalized(&said));
