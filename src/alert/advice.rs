@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::detect::DetectorInfo;
-use crate::session::{Evidence, Observation, PathObservation};
+use crate::session::{Evidence, Observation, PathObservation, Takeover};
 use crate::token::{Carrier, PathKind, TokenClass};
 
 /// A step that responders take.
@@ -56,6 +56,7 @@ pub fn of(detector: &DetectorInfo, evidence: &Evidence) -> Vec<String> {
     match evidence {
         Evidence::Use(seen) => of_use(detector, seen),
         Evidence::Path(seen) => of_path(seen),
+        Evidence::Takeover(taken, _) => of_takeover(taken),
     }
 }
 
@@ -75,6 +76,15 @@ fn of_path(seen: &PathObservation) -> Vec<String> {
         format!("Assume that others have read the {}; revoke it when another alert names it.", words::token(token))
     }));
     steps
+}
+
+fn of_takeover(taken: &Takeover) -> Vec<String> {
+    let Takeover { ip, from, to, .. } = taken;
+    vec![
+        format!("Find the device with the MAC address {to} and take it off the network, unless {ip} was given to it."),
+        format!("Bind {ip} to {from} on the switch (dynamic ARP inspection) or on its neighbours (a static entry)."),
+        String::from("Take tokens that passed in cleartext on this segment since then for read; end their sessions."),
+    ]
 }
 
 fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
@@ -110,13 +120,16 @@ fn of_use(detector: &DetectorInfo, seen: &Observation) -> Vec<String> {
         id if id.starts_with("TT-4") => &[InspectPath, LeaveNetwork],
         _ => &[AskOwner, ReviewUse],
     };
+    // A browser updated on the way from one network to the other looks the same.
+    let perhaps_updated = seen.diff.is_some_and(|diff| words::is_update(diff.user_agent));
+    let first: &[Step] = if perhaps_updated { &[AskOwner] } else { &[] };
     // A stolen token that travelled in cleartext was most likely read on the way.
     let on_the_way: &[Step] =
         if seen.plaintext && detector.id.starts_with("TT-1") { &[OutOfUrls, Https, LeaveNetwork] } else { &[] };
     let fixed: &[Step] = if seen.is_unused_by_owner() && detector.id.starts_with("TT-1") { &[Fixation] } else { &[] };
     let mut sentences = Vec::new();
-    let asked = steps.contains(&AskOwner);
-    for step in steps.iter().chain(fixed).chain(on_the_way) {
+    let asked = perhaps_updated || steps.contains(&AskOwner);
+    for step in first.iter().chain(steps).chain(fixed).chain(on_the_way) {
         let Some(mut said) = sentence(*step, seen) else { continue };
         if asked && *step == Revoke {
             said = format!("If not: {}", words::uncapitalized(&said));

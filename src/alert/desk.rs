@@ -223,6 +223,16 @@ impl AlertDesk {
                     self.key.digest(&[&[&b"incident"[..], b"path"][..], &parts].concat()),
                 )
             }
+            Subject::Address(None) => {
+                (self.key.digest(&[b"alert", detector, b"addresses"]), self.key.digest(&[b"incident", b"addresses"]))
+            }
+            Subject::Address(Some((tenant, ip))) => {
+                let (tenant, ip) = (tenant.0.to_be_bytes(), ip.to_string());
+                (
+                    self.key.digest(&[b"alert", detector, b"address", &tenant, ip.as_bytes()]),
+                    self.key.digest(&[b"incident", b"address", &tenant, ip.as_bytes()]),
+                )
+            }
             Subject::Exposure { service, token_id, day } => {
                 let (service, token_id) = (service.as_bytes(), token_id.as_bytes());
                 (

@@ -16,7 +16,7 @@ use super::fit::{self, Fit};
 use crate::base::ids::Digest16;
 use crate::detect::{ExposureTotals, Severity, Signal};
 use crate::identity::{AddressSource, ClientIdentity};
-use crate::session::{BindingView, Evidence, PathObservation, SessionView};
+use crate::session::{BindingView, Evidence, PathObservation, SessionView, Takeover};
 use crate::token::{Carrier, Outcome, SeenToken, TokenClass};
 
 /// The alert as one JSON object of at most [`fit::LINE_BYTES`], without a newline.
@@ -38,8 +38,9 @@ pub struct EcsAlert<'a> {
     rule: Rule,
     #[serde(skip_serializing_if = "Option::is_none")]
     threat: Option<Threat<'a>>,
+    /// Absent where no connection is concerned.
     #[serde(flatten)]
-    request: Request<'a>,
+    request: Option<Request<'a>>,
     observer: Observer<'a>,
     related: Related,
     tokentrail: Tokentrail<'a>,
@@ -172,6 +173,9 @@ struct Tokentrail<'a> {
     token: Option<Token<'a>>,
     /// What is odd about a path; null for alerts about the use of a token.
     anomaly: Option<Anomaly>,
+    /// The address that another device took over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takeover: Option<TakenOver>,
     /// What the score is made of.
     signals: &'a [Signal],
     /// What differs and has an innocent explanation.
@@ -185,7 +189,8 @@ struct Tokentrail<'a> {
     suspect: Option<Suspect<'a>>,
     /// What the server made of the token.
     outcome: Outcome,
-    visibility: Visibility,
+    /// Null where no connection is concerned.
+    visibility: Option<Visibility>,
     /// Number of the deciding frame in its capture, from 1.
     frame: u64,
     /// Name of the capture.
@@ -239,6 +244,26 @@ enum Side {
 impl From<&PathObservation> for Anomaly {
     fn from(seen: &PathObservation) -> Self {
         Self { kind: seen.kind.label(), from: if seen.from_client { Side::Client } else { Side::Server } }
+    }
+}
+
+/// `tokentrail.takeover`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct TakenOver {
+    /// The address.
+    ip: IpAddr,
+    /// The MAC address at which it was.
+    from: String,
+    /// The MAC address at which it is said to be now.
+    to: String,
+    /// Clients of the segment reach other networks by it.
+    gateway: bool,
+}
+
+impl From<&Takeover> for TakenOver {
+    fn from(taken: &Takeover) -> Self {
+        let Takeover { ip, from, to, gateway, .. } = *taken;
+        Self { ip, from: from.to_string(), to: to.to_string(), gateway }
     }
 }
 
@@ -354,6 +379,7 @@ struct Told<'a> {
     category: &'static str,
     token: Option<Token<'a>>,
     anomaly: Option<Anomaly>,
+    takeover: Option<TakenOver>,
     suspect: Option<&'a BindingView>,
     prior: Option<&'a BindingView>,
     related: Vec<IpAddr>,
@@ -369,6 +395,7 @@ impl<'a> Told<'a> {
                 category: "session",
                 token: Some(Token::new(&seen.token, Some(&seen.session), fit)),
                 anomaly: None,
+                takeover: None,
                 suspect: alert.totals.is_none().then_some(&seen.subject),
                 prior: seen.prior.as_ref(),
                 related: [Some(&seen.subject), seen.prior.as_ref()]
@@ -383,9 +410,22 @@ impl<'a> Told<'a> {
                 category: "network",
                 token: seen.token.as_ref().map(|(token, session)| Token::new(token, session.as_ref(), fit)),
                 anomaly: Some(Anomaly::from(&**seen)),
+                takeover: None,
                 suspect: None,
                 prior: None,
                 related: seen.request.client.address.into_iter().chain([seen.request.destination.ip]).collect(),
+                outcome: Outcome::Unknown,
+                status: None,
+                mode: Mode::Plaintext,
+            },
+            Evidence::Takeover(taken, _) => Self {
+                category: "network",
+                token: None,
+                anomaly: None,
+                takeover: Some(TakenOver::from(taken)),
+                suspect: None,
+                prior: None,
+                related: vec![taken.ip],
                 outcome: Outcome::Unknown,
                 status: None,
                 mode: Mode::Plaintext,
@@ -425,7 +465,7 @@ impl<'a> EcsAlert<'a> {
             message: fit.text(&alert.message),
             rule: Rule { id: alert.detector.id, name: alert.detector.name, version: "1", ruleset: "builtin" },
             threat: Threat::new(&alert.tags),
-            request: Request::new(request, told.status, fit),
+            request: request.map(|request| Request::new(request, told.status, fit)),
             observer: Observer::new(sensor, fit),
             related: Related { ip: told.related },
             tokentrail: Tokentrail {
@@ -435,18 +475,19 @@ impl<'a> EcsAlert<'a> {
                 incident: alert.incident,
                 token: told.token,
                 anomaly: told.anomaly,
+                takeover: told.takeover,
                 signals: &alert.signals,
                 explained: &alert.explained,
                 totals: alert.totals,
                 prior: prior.map(|prior| Prior::new(prior, fit)),
                 suspect: told.suspect.map(|suspect| Suspect::new(suspect, fit)),
                 outcome,
-                visibility: Visibility {
+                visibility: request.map(|request| Visibility {
                     mode: told.mode,
                     midstream: request.midstream,
                     one_sided: request.one_sided,
                     gaps: request.gaps,
-                },
+                }),
                 frame: at.frame.number,
                 capture: sensor.capture(at.frame).map(|name| fit.text(name)),
                 status: alert.status,

@@ -1,19 +1,20 @@
 //! What do tests of this floor judge? One stolen session, built by hand: change what matters.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Alert, AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::{Digest16, DigestKey};
-use crate::base::net::{Endpoint, Tenant};
+use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::detect::{DetectorInfo, ExposureTotals, Finding, Severity, Signal, Subject};
 use crate::flow::FlowId;
 use crate::identity::user_agent::Kind;
 use crate::identity::{AddressChange, AddressSource, AgentChange, ClientIdentity, Comparison, IdentityDiff, UserAgent};
 use crate::proto::HttpVersion;
-use crate::session::{BindingView, Evidence, Observation, PathObservation, SessionView, Trigger};
+use crate::session::{BindingView, Evidence, Observation, PathObservation, SessionView, Takeover, Trigger};
 use crate::token::sighting::HttpView;
 use crate::token::{
     Carrier, Outcome, PathKind, RequestId, RequestView, SeenToken, TokenClass, Transaction, TransactionToken,
@@ -34,7 +35,7 @@ pub(crate) fn detector(id: &str) -> &'static DetectorInfo {
     const fn info(id: &'static str, name: &'static str) -> DetectorInfo {
         DetectorInfo::new(id, name, "A token is used by someone else")
     }
-    static KNOWN: [DetectorInfo; 8] = [
+    static KNOWN: [DetectorInfo; 9] = [
         info("TT-1001", "token.new_ip"),
         info("TT-1002", "token.new_user_agent"),
         info("TT-1003", "token.new_client"),
@@ -42,6 +43,7 @@ pub(crate) fn detector(id: &str) -> &'static DetectorInfo {
         info("TT-1008", "token.fingerprint_shift"),
         info("TT-2001", "token.plaintext"),
         info("TT-4001", "tcp.overlap_conflict"),
+        info("TT-4005", "arp.spoof"),
         info("TT-4011", "http.ambiguous"),
     ];
     KNOWN.iter().find(|known| known.id == id).expect("a detector that tests know")
@@ -101,6 +103,7 @@ pub(crate) fn request() -> RequestView {
         source: end("10.0.0.5", 51_934),
         destination: end("10.0.1.20", 8080),
         client: client("203.0.113.9", curl()),
+        next_hop: None,
         inner_hop: false,
         http: Some(HttpView {
             version: HttpVersion::V11,
@@ -213,6 +216,20 @@ pub(crate) fn odd_path(id: &str, kind: PathKind, carried: bool) -> Finding {
     }
 }
 
+/// The gateway 198.51.100.1 is said to be at another device.
+pub(crate) fn takeover() -> Finding {
+    let mac = |last| MacAddr([2, 0, 0, 0, 0x51, last]);
+    let ip = IpAddr::from([198, 51, 100, 1]);
+    let taken = Takeover { tenant: Tenant::default(), ip, gateway: true, from: mac(1), to: mac(0x66) };
+    let at = Stamp { ts: at(1), frame: FrameId { number: 46, ..FrameId::default() } };
+    Finding {
+        subject: Subject::Address(Some((taken.tenant, ip))),
+        signals: Vec::new(),
+        evidence: Evidence::Takeover(taken, at),
+        ..finding("TT-4005", Severity::Critical, stolen_session())
+    }
+}
+
 /// The use of a token that a finding or alert of these tests rests on.
 pub(crate) fn seen(evidence: &Evidence) -> &Arc<Observation> {
     evidence.token_use().expect("the use of a token")
@@ -222,7 +239,7 @@ pub(crate) fn seen(evidence: &Evidence) -> &Arc<Observation> {
 pub(crate) fn seen_mut(finding: &mut Finding) -> &mut Observation {
     match &mut finding.evidence {
         Evidence::Use(seen) => Arc::make_mut(seen),
-        Evidence::Path(_) => panic!("the use of a token"),
+        Evidence::Path(_) | Evidence::Takeover(..) => panic!("the use of a token"),
     }
 }
 

@@ -45,6 +45,11 @@ pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
             page.paragraph("server", &seen.request.destination.to_string());
             page.paragraph("request", &request(&seen.request, ""));
         }
+        Evidence::Takeover(taken, _) => {
+            page.paragraph("address", &taken.ip.to_string());
+            page.paragraph("was at", &taken.from.to_string());
+            page.paragraph("now at", &taken.to.to_string());
+        }
     }
     page.paragraph("why", &alert.reason);
     for explanation in &alert.explained {
@@ -53,15 +58,18 @@ pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
     for (n, step) in alert.advice.iter().enumerate() {
         page.paragraph(if n == 0 { "what to do" } else { "" }, &format!("{}. {step}", n + 1));
     }
-    let (of, way) = match &alert.evidence {
-        Evidence::Use(seen) => (token(&seen.token, Some(&seen.session)), way(seen.plaintext)),
+    let token = match &alert.evidence {
+        Evidence::Use(seen) => Some((token(&seen.token, Some(&seen.session)), way(seen.plaintext))),
         Evidence::Path(seen) => {
             let carried = seen.token.as_ref().map(|(carried, session)| token(carried, session.as_ref()));
-            (carried.unwrap_or_else(|| "none known".into()), "on the way")
+            Some((carried.unwrap_or_else(|| "none known".into()), "on the way"))
         }
+        Evidence::Takeover(..) => None,
     };
-    page.paragraph("token", &of);
-    page.paragraph("seen", &visibility(alert.evidence.request(), way));
+    if let (Some((of, way)), Some(request)) = (token, alert.evidence.request()) {
+        page.paragraph("token", &of);
+        page.paragraph("seen", &visibility(request, way));
+    }
     page.paragraph(
         "alert",
         &format!("{} of incident {}, {}, count {}", alert.id, alert.incident, alert.status.as_str(), alert.count),

@@ -6,9 +6,9 @@ use super::alert::Explanation;
 use crate::detect::{ExposureTotals, Finding, Subject};
 use crate::flow::AnomalyKind;
 use crate::identity::user_agent::Kind;
-use crate::identity::{AddressReason, AgentReason, ClientIdentity};
+use crate::identity::{AddressReason, AgentChange, AgentReason, ClientIdentity, Comparison};
 use crate::proto::Ambiguity;
-use crate::session::{Evidence, PathObservation};
+use crate::session::{Evidence, PathObservation, Takeover};
 use crate::token::{PathKind, SeenToken, TokenClass};
 
 /// What a signal means. One that has no words here speaks with its own name.
@@ -88,6 +88,7 @@ pub fn message(finding: &Finding) -> String {
     let seen = match &finding.evidence {
         Evidence::Use(seen) => seen,
         Evidence::Path(seen) => return path(seen, &finding.subject),
+        Evidence::Takeover(taken, _) => return takeover(taken, &finding.subject),
     };
     let token = token(&seen.token);
     let suspect = &seen.subject.client;
@@ -133,10 +134,12 @@ pub fn message(finding: &Finding) -> String {
                     shift(finding)
                 );
             }
-            // At one address only the programs tell the two apart.
-            let tell = if prior.address == suspect.address { with_program } else { by_address };
+            // At one address only the programs tell the two apart, and perhaps an update is all there is.
+            let updated = is_higher_version(finding);
+            let tell = if prior.address == suspect.address || updated { with_program } else { by_address };
             let began = if seen.is_unused_by_owner() { "issued to" } else { "first used by" };
-            format!("{token}, {began} {}, presented by {}", tell(prior), tell(suspect))
+            let perhaps = if updated { ": an update on the way, or a thief with a newer browser" } else { "" };
+            format!("{token}, {began} {}, presented by {}{perhaps}", tell(prior), tell(suspect))
         }
         (_, None) => format!("{token}: {}", finding.detector.title),
     }
@@ -152,6 +155,14 @@ fn path(seen: &PathObservation, subject: &Subject) -> String {
     let carried =
         seen.token.as_ref().map(|(carried, _)| format!("; the request carries {}", token(carried))).unwrap_or_default();
     format!("{}, {many}{ends}{carried}", anomaly(seen.kind))
+}
+
+/// Which address moved where.
+fn takeover(taken: &Takeover, subject: &Subject) -> String {
+    let Takeover { ip, from, to, gateway, .. } = taken;
+    let whose = if *gateway { ", the gateway," } else { "" };
+    let many = if *subject == Subject::Address(None) { "many addresses are taken over, lately " } else { "" };
+    format!("{many}{ip}{whose} was at {from} and is now said to be at {to}, without a lease")
 }
 
 /// What is odd about a path.
@@ -174,6 +185,17 @@ pub const fn anomaly(kind: PathKind) -> &'static str {
             "overlapping fragments with other bytes"
         }
     }
+}
+
+/// The same browser came back from elsewhere in a higher version.
+fn is_higher_version(finding: &Finding) -> bool {
+    let diff = finding.evidence.token_use().and_then(|seen| seen.diff);
+    diff.is_some_and(|diff| diff.address.is_different() && is_update(diff.user_agent))
+}
+
+/// Whether nothing but a higher version tells two programs apart.
+pub fn is_update(change: Comparison<AgentChange, AgentReason>) -> bool {
+    matches!(change, Comparison::Different(AgentChange { version: true, os: false, family: false, .. }))
 }
 
 fn device(client: &ClientIdentity) -> String {
@@ -224,7 +246,10 @@ pub fn reason(finding: &Finding) -> String {
     if finding.signals.is_empty() {
         return finding.detector.title.into();
     }
-    let parts: Vec<_> = finding.signals.iter().map(|s| format!("{} +{}", signal(s.name), s.points)).collect();
+    let mut parts: Vec<_> = finding.signals.iter().map(|s| format!("{} +{}", signal(s.name), s.points)).collect();
+    if is_higher_version(finding) {
+        parts.push("higher browser version".into()); // it speaks against nobody, and yet another client it is
+    }
     parts.join(", ")
 }
 
@@ -292,6 +317,21 @@ mod tests {
         };
         assert!(told(1).contains("first used by 198.51.100.7, presented by 203.0.113.9"), "{}", told(1));
         assert!(told(0).contains("issued to 198.51.100.7, presented by 203.0.113.9"), "{}", told(0));
+    }
+
+    #[test]
+    fn a_move_with_an_update_is_told_as_what_it_may_be() {
+        use crate::detect::Severity;
+        use crate::identity::{AddressChange, IdentityDiff};
+        let mut seen = testing::stolen_session();
+        let version = AgentChange { version: true, ..AgentChange::default() };
+        let moved = Comparison::Different(AddressChange::OtherNetwork);
+        seen.diff = Some(IdentityDiff::of(moved, Comparison::Different(version)));
+        let finding = testing::finding("TT-1003", Severity::High, seen);
+        let said = message(&finding);
+        assert!(said.contains("198.51.100.7 with firefox 140 on linux"), "{said}");
+        assert!(said.ends_with(": an update on the way, or a thief with a newer browser"), "{said}");
+        assert!(reason(&finding).ends_with(", higher browser version"));
     }
 
     #[test]

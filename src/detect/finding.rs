@@ -10,8 +10,8 @@ use super::score::{Score, points_of};
 use super::settings::DetectorSettings;
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::net::Tenant;
-use crate::base::time::Timestamp;
-use crate::session::{Evidence, Observation, PathObservation};
+use crate::base::time::{Stamp, Timestamp};
+use crate::session::{Evidence, Observation, PathObservation, Takeover};
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -152,6 +152,8 @@ pub enum Subject {
     Client(Digest16),
     /// The path between a client and a server; `None` stands for all paths beyond those told apart.
     Path(Option<(Tenant, IpAddr, IpAddr)>),
+    /// An address of a segment; `None` stands for all addresses beyond those told apart.
+    Address(Option<(Tenant, IpAddr)>),
     /// A flaw of a service, told once a day of capture time.
     Exposure {
         /// Service.
@@ -238,6 +240,9 @@ pub trait Detector: Send {
 
     /// Judges odd behaviour on a path.
     fn path(&mut self, _observation: &Arc<PathObservation>, _findings: &mut Vec<Finding>) {}
+
+    /// Judges that an address went to another device, by the frame `at`.
+    fn takeover(&mut self, _taken: Takeover, _at: Stamp, _findings: &mut Vec<Finding>) {}
 
     /// Time has passed (`now` is the highest capture time seen): whatever was waiting is told.
     fn on_time(&mut self, _now: Timestamp, _findings: &mut Vec<Finding>) {}

@@ -4,6 +4,7 @@
 //! in [`CATALOGUE`] and a line in [`Detectors::new`], and its rule in `rules/detectors.yaml`.
 
 pub mod after_logout;
+pub mod arp_spoof;
 pub mod credential;
 pub mod enumeration;
 pub mod exposure;
@@ -11,6 +12,7 @@ pub mod fan_in;
 pub mod fan_out;
 pub mod finding;
 pub mod fingerprint_shift;
+pub mod hourly;
 pub mod interleaved;
 pub mod mac_conflict;
 pub mod new_client;
@@ -28,7 +30,7 @@ use crate::base::time::Timestamp;
 use crate::session::Evidence;
 
 /// Every detector there is, in the order of the ids.
-pub const CATALOGUE: [&DetectorInfo; 19] = [
+pub const CATALOGUE: [&DetectorInfo; 20] = [
     &new_client::NEW_IP,
     &new_client::NEW_USER_AGENT,
     &new_client::NEW_CLIENT,
@@ -46,6 +48,7 @@ pub const CATALOGUE: [&DetectorInfo; 19] = [
     &path::SYNACK_CONFLICT,
     &path::RST_INJECTED,
     &path::DESYNC_STORM,
+    &arp_spoof::ARP_SPOOF,
     &path::AMBIGUOUS,
     &path::FRAGMENT_CONFLICT,
 ];
@@ -76,6 +79,7 @@ impl Detectors {
             boxed(path::Path::new(&path::SYNACK_CONFLICT, settings, seed)),
             boxed(path::Path::new(&path::RST_INJECTED, settings, seed)),
             boxed(path::Path::new(&path::DESYNC_STORM, settings, seed)),
+            boxed(arp_spoof::ArpSpoof::new(settings, seed)),
             boxed(path::Path::new(&path::AMBIGUOUS, settings, seed)),
             boxed(path::Path::new(&path::FRAGMENT_CONFLICT, settings, seed)),
         ];
@@ -88,6 +92,7 @@ impl Detectors {
             match evidence {
                 Evidence::Use(observation) => detector.observe(observation, findings),
                 Evidence::Path(observation) => detector.path(observation, findings),
+                Evidence::Takeover(taken, at) => detector.takeover(*taken, *at, findings),
             }
         }
     }

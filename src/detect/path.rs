@@ -10,13 +10,11 @@
 //! Told once for a client and server; anybody can make up addresses, so only the first of an hour
 //! are told apart.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-
 use super::finding::{Detector, DetectorInfo, Finding, Severity, Subject};
+use super::hourly::Hourly;
 use super::settings::{DetectorSettings, Settings, SeverityRule};
 use crate::base::net::Tenant;
 use crate::base::time::Timestamp;
@@ -55,11 +53,6 @@ pub const AMBIGUOUS: DetectorInfo = DetectorInfo::new(
 pub const FRAGMENT_CONFLICT: DetectorInfo =
     DetectorInfo::new("TT-4012", "ip.fragment_conflict", "Fragments of one datagram overlap with other bytes");
 
-/// Paths that one detector tells apart in an hour of capture time.
-const PATHS: usize = 64;
-
-const HOUR_NANOS: i64 = 3_600_000_000_000;
-
 /// Of which detector an anomaly is the business; `None` for one that by itself says nothing.
 const fn detector_of(kind: PathKind) -> Option<&'static DetectorInfo> {
     Some(match kind {
@@ -79,10 +72,7 @@ const fn detector_of(kind: PathKind) -> Option<&'static DetectorInfo> {
 pub struct Path {
     detector: &'static DetectorInfo,
     settings: DetectorSettings,
-    /// Hours since 1970-01-01; the paths are this hour's.
-    hour: i64,
-    paths: HashSet<(Tenant, IpAddr, IpAddr), FixedState>,
-    limit_hits: u64,
+    paths: Hourly<(Tenant, IpAddr, IpAddr)>,
 }
 
 impl Path {
@@ -90,19 +80,12 @@ impl Path {
     #[must_use]
     pub fn new(detector: &'static DetectorInfo, settings: &Settings, seed: u64) -> Option<Self> {
         let settings = settings.of(detector.id).filter(|s| s.enabled)?.clone();
-        let paths = HashSet::with_hasher(FixedState::with_seed(seed));
-        Some(Self { detector, settings, hour: 0, paths, limit_hits: 0 })
+        Some(Self { detector, settings, paths: Hourly::new(seed) })
     }
 
     fn subject(&mut self, seen: &PathObservation) -> Subject {
         let client = seen.request.client.address.unwrap_or(seen.request.source.ip);
-        let path = (seen.request.tenant, client, seen.request.destination.ip);
-        if self.paths.len() >= PATHS && !self.paths.contains(&path) {
-            self.limit_hits += 1;
-            return Subject::Path(None);
-        }
-        self.paths.insert(path);
-        Subject::Path(Some(path))
+        Subject::Path(self.paths.told_apart((seen.request.tenant, client, seen.request.destination.ip)))
     }
 }
 
@@ -121,14 +104,10 @@ impl Detector for Path {
     }
 
     fn on_time(&mut self, now: Timestamp, _findings: &mut Vec<Finding>) {
-        let hour = now.0.div_euclid(HOUR_NANOS);
-        if hour > self.hour {
-            self.hour = hour;
-            self.paths.clear();
-        }
+        self.paths.on_time(now);
     }
 
     fn limit_hits(&self) -> u64 {
-        self.limit_hits
+        self.paths.limit_hits
     }
 }

@@ -27,6 +27,7 @@ pub mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use neighbours::Takeover;
 pub use observation::{
     BindingView, Evidence, FanIn, Guesses, Interleaving, Member, Observation, PathObservation, SessionView, Trigger,
 };

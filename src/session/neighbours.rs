@@ -70,9 +70,25 @@ struct Bound {
     used: bool,
 }
 
+/// What is known of a MAC address that addresses are bound to.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    tenant: Tenant,
+    /// How many addresses are or were last bound to it.
+    held: u32,
+    /// Frames for addresses behind it go to it.
+    routes: bool,
+}
+
 /// An address that went to another device without a lease.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Takeover {
+    /// VLANs and tunnels.
+    pub tenant: Tenant,
+    /// The address.
+    pub ip: IpAddr,
+    /// Clients of the segment reach other networks by it.
+    pub gateway: bool,
     /// Where it was.
     pub from: MacAddr,
     /// Where it is said to be now.
@@ -88,8 +104,8 @@ pub struct Neighbours {
     order: VecDeque<MacAddr>,
     bound: HashMap<Place, Bound, FixedState>,
     bound_order: VecDeque<Place>,
-    /// The segment of a MAC address, and how many addresses are or were last bound to it.
-    holders: HashMap<MacAddr, (Tenant, u32), FixedState>,
+    /// Only of MAC addresses that have a binding.
+    holders: HashMap<MacAddr, Holder, FixedState>,
     alarms: HashMap<MacAddr, Timestamp, FixedState>,
     alarm_order: VecDeque<(Timestamp, MacAddr)>,
     hasher: FixedState,
@@ -169,7 +185,7 @@ impl Neighbours {
         let leased = kind == ClaimKind::Lease;
         let Some(bound) = self.bound.get_mut(&place) else {
             // One MAC address cannot fill the table with places that say nothing of it.
-            if leased || self.holders.get(&mac).is_none_or(|(_, held)| *held as usize <= DEVICE_ADDRESSES) {
+            if leased || self.holders.get(&mac).is_none_or(|holder| holder.held as usize <= DEVICE_ADDRESSES) {
                 self.bind(
                     place,
                     Bound { claimed: mac, before: None, leased: leased.then_some(mac), last: at, used: false },
@@ -192,7 +208,8 @@ impl Neighbours {
         if from == mac {
             return None;
         }
-        if let Some(gone) = bound.before.replace(from) {
+        let gateway = self.is_router(from) || self.holders.get(&from).is_some_and(|holder| holder.routes);
+        if let Some(gone) = self.bound.get_mut(&place).and_then(|bound| bound.before.replace(from)) {
             self.release(gone);
         }
         self.hold(tenant, mac);
@@ -201,7 +218,15 @@ impl Neighbours {
         }
         self.alarm(from, at);
         self.alarm(mac, at);
-        Some(Takeover { from, to: mac })
+        Some(Takeover { tenant, ip, gateway, from, to: mac })
+    }
+
+    /// Frames for `ip` go to `mac`: where that is another's address, `mac` is on the way to it.
+    pub fn note_next_hop(&mut self, tenant: Tenant, mac: MacAddr, ip: IpAddr) {
+        let own = self.bound.get(&(tenant, ip)).is_some_and(|bound| bound.claimed == mac);
+        if let Some(holder) = self.holders.get_mut(&mac).filter(|holder| !own && holder.tenant == tenant) {
+            holder.routes = true;
+        }
     }
 
     /// The MAC address of the client at an address, whose frame came from `frame_mac` untouched by a
@@ -222,7 +247,7 @@ impl Neighbours {
     /// Whether both MACs are bound on one segment.
     #[must_use]
     pub fn on_one_segment(&self, a: MacAddr, b: MacAddr) -> bool {
-        let segment = |mac| self.holders.get(&mac).map(|(tenant, _)| *tenant);
+        let segment = |mac| self.holders.get(&mac).map(|holder| holder.tenant);
         segment(a).is_some_and(|there| segment(b) == Some(there))
     }
 
@@ -270,14 +295,14 @@ impl Neighbours {
     }
 
     fn hold(&mut self, tenant: Tenant, mac: MacAddr) {
-        let held = self.holders.entry(mac).or_insert((tenant, 0));
-        *held = (tenant, held.1 + 1);
+        let holder = self.holders.entry(mac).or_insert(Holder { tenant, held: 0, routes: false });
+        *holder = Holder { tenant, held: holder.held + 1, ..*holder };
     }
 
     fn release(&mut self, mac: MacAddr) {
-        if let Some((_, held)) = self.holders.get_mut(&mac) {
-            *held -= 1;
-            if *held == 0 {
+        if let Some(holder) = self.holders.get_mut(&mac) {
+            holder.held -= 1;
+            if holder.held == 0 {
                 self.holders.remove(&mac);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::neighbours::Takeover;
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::time::{Stamp, Timestamp};
 use crate::identity::{ClientIdentity, IdentityDiff};
@@ -14,15 +15,19 @@ pub enum Evidence {
     Use(Arc<Observation>),
     /// Something on the path of a flow is odd, whether or not a token is known there.
     Path(Arc<PathObservation>),
+    /// An address of a segment went to another device without a lease, by this frame.
+    Takeover(Takeover, Stamp),
 }
 
 impl Evidence {
-    /// The request that shows it; of a path, the flow as its client's request would be seen.
+    /// The request that shows it; of a path, the flow as its client's request would be seen. None where no
+    /// connection is concerned.
     #[must_use]
-    pub fn request(&self) -> &Arc<RequestView> {
+    pub fn request(&self) -> Option<&Arc<RequestView>> {
         match self {
-            Self::Use(seen) => &seen.request,
-            Self::Path(seen) => &seen.request,
+            Self::Use(seen) => Some(&seen.request),
+            Self::Path(seen) => Some(&seen.request),
+            Self::Takeover(..) => None,
         }
     }
 
@@ -32,6 +37,7 @@ impl Evidence {
         match self {
             Self::Use(seen) => seen.request.complete,
             Self::Path(seen) => seen.at,
+            Self::Takeover(_, at) => *at,
         }
     }
 
@@ -41,6 +47,7 @@ impl Evidence {
         match self {
             Self::Use(seen) => seen.now,
             Self::Path(seen) => seen.at.ts,
+            Self::Takeover(_, at) => at.ts,
         }
     }
 
@@ -49,7 +56,7 @@ impl Evidence {
     pub const fn token_use(&self) -> Option<&Arc<Observation>> {
         match self {
             Self::Use(seen) => Some(seen),
-            Self::Path(_) => None,
+            Self::Path(_) | Self::Takeover(..) => None,
         }
     }
 }

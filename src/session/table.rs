@@ -158,9 +158,9 @@ impl SessionTable {
             Sighting::Outcome(outcome) => self.answered(&outcome, out),
             Sighting::Path(path) => self.path(path, out),
             Sighting::Neighbour(claim, at) => {
-                let taken = self.neighbours.claim(&claim, at.ts);
-                if taken.is_some() {
+                if let Some(taken) = self.neighbours.claim(&claim, at.ts) {
                     self.attacked.note(claim.ip, at.ts);
+                    out.push(Evidence::Takeover(taken, at));
                 }
             }
         }
@@ -168,9 +168,12 @@ impl SessionTable {
 
     /// The sighting, with the client's MAC address where its segment confirms it.
     fn located(&mut self, mut token: TokenSighting) -> TokenSighting {
-        let client = &token.request.client;
-        if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
+        let request = &token.request;
+        if let (Some(mac), Some(ip)) = (request.client.frame_mac, request.client.address) {
             self.neighbours.note(mac, ip);
+        }
+        if let Some(mac) = request.next_hop {
+            self.neighbours.note_next_hop(request.tenant, mac, request.destination.ip);
         }
         if let Some(mac) = self.mac_of(&token.request) {
             Arc::make_mut(&mut token.request).client.mac = Some(mac);

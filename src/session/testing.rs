@@ -140,6 +140,7 @@ impl World {
             source: Endpoint { ip: client.address.unwrap_or(PROXY.parse().unwrap()), port: 40_000 },
             destination: Endpoint { ip: self.server, port: 80 },
             client: client.clone(),
+            next_hop: None,
             inner_hop: false,
             http: Some(HttpView {
                 version: HttpVersion::V11,
@@ -247,11 +248,13 @@ impl World {
     }
 
     /// Somebody says on the wire where an address is.
-    pub(crate) fn claim(&mut self, address: &str, last: u8, kind: ClaimKind) {
+    pub(crate) fn claim(&mut self, address: &str, last: u8, kind: ClaimKind) -> Vec<Evidence> {
         let at = self.stamp();
         let mac = MacAddr([2, 0, 0, 0, 0, last]);
         let claim = NeighbourClaim { tenant: Tenant::default(), ip: address.parse().unwrap(), mac, kind };
-        self.table.apply(Sighting::Neighbour(claim, at), &mut Vec::new());
+        let mut out = Vec::new();
+        self.table.apply(Sighting::Neighbour(claim, at), &mut out);
+        out
     }
 
     /// Something is odd on the path of a request of `client` that carries `token`.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::base::ids::TokenRef;
-use crate::base::net::{Endpoint, Tenant};
+use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
 use crate::flow::{AnomalyKind, FlowId};
 use crate::identity::ClientIdentity;
@@ -116,6 +116,8 @@ pub struct RequestView {
     pub destination: Endpoint,
     /// The client.
     pub client: ClientIdentity,
+    /// Destination MAC of the frames: the server's own or that of a router on the way to it.
+    pub next_hop: Option<MacAddr>,
     /// An internal hop behind a terminator: what travels on it in the clear is not exposed by that.
     pub inner_hop: bool,
     /// `None` when only the response was seen.

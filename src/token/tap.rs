@@ -2,29 +2,28 @@
 //! by replies.
 
 mod bodies;
+mod view;
 mod waiting;
 
 use std::collections::BTreeSet;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use crate::base::ids::DigestKey;
-use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowId, FlowInfo};
+use crate::identity::Language;
 use crate::identity::forwarded::Sender;
 use crate::identity::ja4::{Transport, ja4_stable};
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
-use crate::identity::{AddressSource, ClientIdentity, Language, UserAgent};
 use crate::proto::{
     Ambiguity, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
+use view::{ends, http_view, view_of_flow};
 pub use waiting::FlowTokens;
 use waiting::Waiting;
 
@@ -39,12 +38,12 @@ use super::names::TokenNames;
 use super::recall::{Reading, Recall, Secrets};
 use super::service::Site;
 use super::sighting::{
-    Carrier, HttpView, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken,
-    TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
+    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
+    TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 use super::strength;
 use super::tls::TlsHandshake;
-use super::url::{self, Target};
+use super::url;
 use super::{form, json};
 
 /// Tokens of a request that what is odd about its path is told with.
@@ -548,71 +547,6 @@ impl MessageSink for TokenTap {
 
     fn counters(&mut self) -> &mut ProtoCounters {
         &mut self.proto
-    }
-}
-
-/// Sender and receiver of what travels in `dir`.
-const fn ends(flow: &FlowInfo, dir: Direction) -> (Endpoint, Endpoint) {
-    match dir {
-        Direction::Forward => (flow.initiator, flow.responder),
-        Direction::Reverse => (flow.responder, flow.initiator),
-    }
-}
-
-/// What systems begin the TTL or hop limit with.
-const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
-
-/// A view with all that the flow says of a client that sends in `dir`.
-fn view_of_flow(flow: &FlowInfo, dir: Direction, user_agent: Option<Arc<UserAgent>>, at: Stamp) -> RequestView {
-    let (source, destination) = ends(flow, dir);
-    let frame_mac = flow.mac.map(|mac| match dir {
-        Direction::Forward => mac.source,
-        Direction::Reverse => mac.destination,
-    });
-    let direct = dir == Direction::Forward && flow.initiator_ttl.is_some_and(|ttl| INITIAL_TTLS.contains(&ttl));
-    RequestView {
-        id: RequestId { flow: flow.id, ordinal: u32::MAX },
-        first: at,
-        complete: at,
-        tenant: flow.tenant,
-        source,
-        destination,
-        client: ClientIdentity {
-            address: Some(source.ip),
-            address_from: AddressSource::Packet,
-            frame_mac,
-            direct,
-            user_agent,
-            tcp_stack: flow.syn.filter(|_| dir == Direction::Forward),
-            ..ClientIdentity::unknown()
-        },
-        inner_hop: false,
-        http: None,
-        midstream: flow.midstream,
-        one_sided: !flow.two_sided,
-        gaps: flow.gaps,
-    }
-}
-
-/// The texts of a request, masked.
-fn http_view(
-    head: &RequestHead<'_>,
-    target: Target<'_>,
-    host: &str,
-    known: &[Known<'_>],
-    hash_key: &[u8; 16],
-) -> HttpView {
-    let mut hasher = SipHasher13::new_with_key(hash_key);
-    // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
-    let path = if target.path.is_empty() { b"/" } else { target.path };
-    (head.method, path, target.query).hash(&mut hasher);
-    HttpView {
-        version: head.version,
-        method: mask::text(head.method, known),
-        host: host.into(),
-        path: mask::text(target.path, known),
-        query: target.query.map(|query| mask::query(query, known)),
-        request_hash: hasher.finish(),
     }
 }
 

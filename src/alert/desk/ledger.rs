@@ -64,10 +64,11 @@ impl Entry {
     /// Counts one more finding. It is shown from now on unless it is the weaker one; about the
     /// very request that is shown, what is known later is known better.
     fn absorb(&mut self, finding: Finding, now: Timestamp) {
-        let request = finding.evidence.request().id;
+        let request = |finding: &Finding| finding.evidence.request().map(|request| request.id);
         self.count = finding.totals.map_or(self.count.saturating_add(1), |totals| totals.requests);
         self.last = self.last.max(latest(&finding, now));
-        let newer_knowledge = finding.totals.is_some() || request == self.finding.evidence.request().id;
+        let newer_knowledge =
+            finding.totals.is_some() || request(&finding).is_some() && request(&finding) == request(&self.finding);
         if newer_knowledge || finding.severity >= self.finding.severity {
             self.finding = finding;
         }

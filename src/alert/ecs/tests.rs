@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session, validate};
+use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session, takeover, validate};
 use super::super::{fit, schema_alert};
 use super::*;
 use crate::detect::Finding;
@@ -23,7 +23,7 @@ fn told(finding: Finding) -> Value {
 #[test]
 fn an_alert_is_the_line_of_the_contract() {
     let seen = stolen_session();
-    let alert = alert(finding("TT-1003", Severity::Critical, seen));
+    let alert = alert(finding("TT-1003", Severity::Critical, seen.clone()));
     let expected = json!({
         "@timestamp": "2026-11-22T10:42:07.311Z", "ecs": {"version": "9.0.0"},
         "event": {
@@ -44,7 +44,7 @@ fn an_alert_is_the_line_of_the_contract() {
         "network": {
             "transport": "tcp", "protocol": "http",
             "community_id": super::super::community_id::tcp(
-                alert.evidence.request().source, alert.evidence.request().destination),
+                seen.request.source, seen.request.destination),
         },
         "url": {"domain": "shop.test", "path": "/account/email", "query": "to=‹…›"},
         "http": {"version": "1.1", "request": {"method": "POST"}, "response": {"status_code": 200}},
@@ -200,6 +200,22 @@ fn an_odd_path_is_an_alert_without_a_token() {
     let value = told(odd_path("TT-4001", PathKind::Tcp(crate::flow::AnomalyKind::OverlapConflict), true));
     assert_eq!(value["tokentrail"]["token"]["id"], "php_session");
     assert!(value["message"].as_str().unwrap().ends_with("the request carries session token PHPSESSID of shop.test"));
+}
+
+#[test]
+fn a_takeover_concerns_no_connection() {
+    let value = told(takeover());
+    assert_eq!(
+        value["message"],
+        "198.51.100.1, the gateway, was at 02-00-00-00-51-01 and is now said to be at 02-00-00-00-51-66, without a lease"
+    );
+    assert_eq!((&value["related"]["ip"], &value["source"]), (&json!(["198.51.100.1"]), &Value::Null));
+    let ours = &value["tokentrail"];
+    let taken = json!({
+        "ip": "198.51.100.1", "from": "02-00-00-00-51-01", "to": "02-00-00-00-51-66", "gateway": true,
+    });
+    assert_eq!((&ours["takeover"], &ours["visibility"], &ours["token"]), (&taken, &Value::Null, &Value::Null));
+    assert_eq!((&ours["frame"], &ours["severity"]), (&json!(46), &json!("critical")));
 }
 
 /// An observation with this text wherever the wire could put one.

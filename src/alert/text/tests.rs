@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session};
+use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session, takeover};
 use super::*;
 
 #[test]
@@ -41,6 +41,15 @@ fn an_odd_path_has_two_ends() {
         assert!(line("client").contains("203.0.113.9") && line("server").contains("10.0.1.20:8080"), "{text}");
         assert!(line("token").contains(token) && !text.contains("victim"), "{text}");
     }
+}
+
+#[test]
+fn a_takeover_names_both_devices() {
+    let text = render(&alert(takeover()), &sensor(), Color::Never);
+    for part in ["address     198.51.100.1\n", "was at      02-00-00-00-51-01\n", "now at      02-00-00-00-51-66\n"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(text.contains("1. Find the device") && !text.contains("token  "), "{text}");
 }
 
 #[test]

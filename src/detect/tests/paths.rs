@@ -19,6 +19,33 @@ impl Judge {
 }
 
 #[test]
+fn an_address_taken_over_is_told_the_graver_the_more_goes_by_it() {
+    use crate::packet::ClaimKind::{ArpReply, Lease, Solicitation};
+    let mut judge = Judge::new();
+    let mut claim = |address: &str, mac, kind| {
+        let mut findings = Vec::new();
+        for evidence in judge.world.wait(1.0).claim(address, mac, kind) {
+            judge.detectors.judge(&evidence, &mut findings);
+        }
+        findings.iter().map(|f| (f.detector.id, f.severity)).collect::<Vec<_>>()
+    };
+    for address in ["10.0.0.1", "10.0.0.7", "fd00::7"] {
+        assert_eq!(claim(address, 1, ArpReply), []);
+    }
+    assert_eq!(claim("10.0.0.7", 6, ArpReply), [("TT-4005", Severity::Medium)]);
+    assert_eq!(claim("10.0.0.7", 8, Lease), []);
+    assert_eq!(claim("fd00::7", 6, Solicitation), [], "neighbour discovery is not ARP");
+
+    let mut request = judge.world.present(&victim(), &strong(1)).0;
+    Arc::make_mut(&mut request).next_hop = Some(crate::base::net::MacAddr([2, 0, 0, 0, 0, 1]));
+    judge.world.token(&strong(1), crate::token::TokenUse::Presented, &request);
+    let told = judge.world.claim("10.0.0.1", 6, ArpReply);
+    let mut findings = Vec::new();
+    told.iter().for_each(|evidence| judge.detectors.judge(evidence, &mut findings));
+    assert_eq!(found_by(&super::super::arp_spoof::ARP_SPOOF, &findings), [Severity::Critical]);
+}
+
+#[test]
 fn each_kind_has_its_detector() {
     use AnomalyKind::{DesyncStorm, RstInjected, SynAckConflict, UrgentInside};
     let mut judge = Judge::new();

@@ -84,13 +84,28 @@ fn taking_an_address_in_use_raises_an_alarm_for_both() {
     let mut segment = Segment::new(8);
     segment.claim(REPLY, 10, 1, 0);
     assert_eq!(segment.claim(REPLY, 10, 1, 5), None, "the same again");
-    assert_eq!(segment.claim(REPLY, 10, 6, 10), Some(Takeover { from: mac(1), to: mac(6) }));
+    let taken = Takeover { tenant: Tenant::default(), ip: ip(10), gateway: false, from: mac(1), to: mac(6) };
+    assert_eq!(segment.claim(REPLY, 10, 6, 10), Some(taken));
     assert!(segment.0.is_alarmed(mac(1)) && segment.0.is_alarmed(mac(6)) && !segment.0.is_alarmed(mac(2)));
     assert_eq!(segment.mac_of(10, 6), Some(mac(6)), "where it is said to be is known all the same");
     segment.0.on_time(at(10 + 3599));
     assert!(segment.0.is_alarmed(mac(6)));
     segment.0.on_time(at(10 + 3600));
     assert!(!segment.0.is_alarmed(mac(6)));
+}
+
+#[test]
+fn a_gateway_is_known_by_what_goes_to_it() {
+    let mut segment = Segment::new(8);
+    let elsewhere = IpAddr::from([198, 51, 100, 80]);
+    segment.claim(REPLY, 1, 1, 0);
+    segment.claim(REPLY, 2, 2, 0);
+    segment.0.note_next_hop(Tenant::default(), mac(2), ip(2));
+    assert_eq!(segment.claim(REPLY, 2, 6, 1).map(|taken| taken.gateway), Some(false), "it is asked itself");
+    segment.0.note_next_hop(Tenant::default().with(7), mac(1), elsewhere);
+    segment.0.note_next_hop(Tenant::default(), mac(1), elsewhere);
+    assert_eq!(segment.claim(REPLY, 1, 6, 2).map(|taken| taken.gateway), Some(true));
+    assert_eq!(segment.claim(REPLY, 1, 1, 3).map(|taken| taken.gateway), Some(false), "6 has carried nothing");
 }
 
 #[test]

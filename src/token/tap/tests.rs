@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::waiting::PIPELINE_LIMIT;
 use super::*;
-use crate::base::net::{MacAddr, Tenant};
+use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Timestamp};
 use crate::flow::FlowId;
+use crate::identity::AddressSource;
 use crate::packet::MacPair;
 use crate::proto::Header;
 use crate::token::login::LoginRule;
