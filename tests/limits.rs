@@ -16,6 +16,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use inside::{Bench, Owned};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::time::ClockId;
 use tokentrail::base::net::Endpoint;
 use tokentrail::base::time::Timestamp;
@@ -211,6 +212,38 @@ fn four_times_the_attack_is_at_most_five_times_the_work() {
         println!("{ratio:4.1} × for {name} ({least_small:?}, {least_large:?})");
         assert!(ratio <= BAR, "{name}: {TIMES} times as much takes {ratio:.1} times the work");
     }
+}
+
+/// A capture file of these frames (pcap with nanoseconds, little-endian, Ethernet).
+fn pcap(frames: &Frames) -> Vec<u8> {
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file = words(&[0xa1b2_3c4d, 4 << 16 | 2, 0, 0, 65_535, 1]);
+    for frame in &frames.0 {
+        let (seconds, nanos) = (frame.ts.0 / 1_000_000_000, frame.ts.0 % 1_000_000_000);
+        file.extend(words(&[seconds as u32, nanos as u32, frame.data.len() as u32, frame.wire_len]));
+        file.extend(&frame.data);
+    }
+    file
+}
+
+#[test]
+fn a_flood_takes_no_more_memory_than_is_allowed() {
+    let mut frames = Frames::default();
+    for n in 0..60_000 {
+        frames.put(&TcpFrame::new(client(n), server()).flags(TcpFlags::SYN));
+        frames.say(client(n), &request(&token(n)));
+    }
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    let capture = dir.path().join("flood.pcap");
+    std::fs::write(&capture, pcap(&frames)).expect("room for a capture");
+    let flags = ["--set", "memory=32MiB", "--alerts", "/dev/null"];
+    let run = support::tokentrail().arg("replay").arg(&capture).args(flags).output().expect("the program");
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{said}");
+    assert!(said.contains("limit sessions") && said.contains("limit flow_table"), "{said}");
+    let peak = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel counts").max_rss() / 1024;
+    println!("{peak} MiB");
+    assert!(peak <= 32 + 64, "{peak} MiB: {said}");
 }
 
 #[test]
