@@ -62,13 +62,4 @@ impl<S: PacketSource> PacketSource for Selected<S> {
     fn frame(&self) -> Option<Frame<'_>> {
         self.source.frame().filter(|_| self.passes)
     }
-
-    #[inline]
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        if self.is_all {
-            self.passes = true;
-            return self.source.next_frame();
-        }
-        Ok(if self.advance()? { self.frame() } else { None })
-    }
 }
