@@ -56,7 +56,7 @@ use pairing::{Asked, Pairing};
 use request::{asked, fingerprint, head_of, request, status};
 use side::{Found, Head, Side, Then};
 
-pub(super) use line::{is_first_line, may_be_first_line};
+pub(super) use line::{is_first_line, is_status_line, may_be_first_line, may_be_status_line};
 pub(super) use request::tell_rival;
 pub(super) use seeker::Seeker;
 
@@ -66,6 +66,8 @@ pub(super) struct Http1 {
     sides: [Side; 2],
     pairing: Pairing,
     client: Option<Direction>,
+    /// A request was read. Until then the client is known by an answer alone, which may be a decoy.
+    asked: bool,
     /// The latest request has told that its lines end oddly.
     told_lines: bool,
     /// Hashes of the latest request heads, to know them again in a rival copy.
@@ -216,9 +218,14 @@ impl Http1 {
         self.recent.contains(&fingerprint(head, flow))
     }
 
-    /// Who sends the requests, once that is known.
-    pub(super) const fn client(&self) -> Option<Direction> {
-        self.client
+    /// Whether this direction was taken for the client's, and no request was read that says so.
+    pub(super) fn is_guessed_client(&self, dir: Direction) -> bool {
+        !self.asked && self.client == Some(dir)
+    }
+
+    /// Who sends the requests, once one was read.
+    pub(super) const fn known_client(&self) -> Option<Direction> {
+        if self.asked { self.client } else { None }
     }
 
     fn interest(&self, dir: Direction) -> Interest {
@@ -323,7 +330,7 @@ impl Http1 {
         if self.expect(dir) != Expect::Response
             && let Some(line) = request(&head, &mut fields)
         {
-            self.client = Some(dir);
+            (self.client, self.asked) = (Some(dir), true);
             voice.counters().header_limit_hits += fields.beyond as u64;
             let [latest, before, _] = self.recent;
             self.recent = [fingerprint(&head.bytes, voice.flow()), latest, before];
