@@ -355,7 +355,7 @@ impl<S: MessageSink> Conversation<S> {
             Ok(Verdict::Http2) if !parsing => {
                 shared.counters().http2_unread += 1;
                 self.recognised = true;
-                self.pass_by(&piece, earlier)
+                self.leave_be(&piece)
             }
             Ok(verdict) if verdict == Verdict::Http1 || parsing => self.hand_over(flow, &piece, earlier, late, shared),
             // Nothing of ours: it never will be, or perhaps from the next segment on.
@@ -363,7 +363,8 @@ impl<S: MessageSink> Conversation<S> {
                 *self.probe(piece.dir) = Probe::new(true);
                 Step::Done(Interest::Continue)
             }
-            Ok(_) | Err(socks::Step::Refused) => self.pass_by(&piece, earlier),
+            Ok(_) => self.leave_be(&piece),
+            Err(socks::Step::Refused) => self.pass_by(&piece, earlier),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Said {
     at: Stamp,
     /// At most [`SAID_LIMIT`].
     bytes: Vec<u8>,
-    /// More of it says nothing: a parser has read the beginning.
+    /// More of it says nothing: its beginning is read already.
     sealed: bool,
     answer: Answer,
     /// Stream offset behind what is held back of the answer.
@@ -57,7 +57,7 @@ impl Said {
 }
 
 impl<S: MessageSink> Conversation<S> {
-    /// The direction is nothing of ours, by its first bytes: the `earlier` ones held, and this piece.
+    /// The direction is no negotiation: perhaps a request, of which `earlier` bytes are held before this piece.
     pub(super) fn pass_by(&mut self, piece: &Piece<'_>, earlier: usize) -> Step {
         let probe = std::mem::replace(self.probe(piece.dir), Probe::Foreign);
         if let Probe::Undecided { held: Some(mut held), .. } = probe {
@@ -68,7 +68,7 @@ impl<S: MessageSink> Conversation<S> {
         Step::Again(0)
     }
 
-    /// The direction is nothing of ours, says a parser that has read its beginning.
+    /// The direction is nothing of ours, and its beginning is read: an answer would say nothing of it.
     pub(super) fn leave_be(&mut self, piece: &Piece<'_>) -> Step {
         *self.probe(piece.dir) = Probe::Foreign;
         self.said = Some(Box::new(Said { sealed: true, ..Said::by(piece.dir, piece.offset, piece.at) }));
