@@ -18,7 +18,7 @@ use crate::packet::Segment;
 /// Readings told of one direction, at most: a bound on the work that copies make.
 const READINGS: u16 = 256;
 /// Urgent bytes followed at once in one direction.
-const URGENT: usize = 8;
+const URGENT: usize = 64;
 /// Datagrams are of one counter when their identifications are nearer than this, and of different
 /// ones when they are much further apart.
 const ID_NEAR: u16 = 64;
@@ -253,12 +253,17 @@ impl Stream {
 
     /// A segment that begins at `start` says where its urgent byte is: at the position before the
     /// one that it points to, say most hosts, or at that one (RFC 6093 §3). Hosts may leave either out.
-    pub(super) fn note_urgent(&mut self, start: i64, pointer: u16) {
+    pub(super) fn note_urgent<C: StreamConsumer>(&mut self, start: i64, pointer: u16, out: &mut Outlet<'_, C>) {
         let position = start + i64::from(pointer) - 1;
         if pointer > 0 && position >= self.next && position >= self.skip_to() {
             let urgent = &mut self.rare().contest.urgent;
-            if urgent.len() < URGENT && !urgent.contains(&position) {
+            if urgent.contains(&position) {
+                return;
+            }
+            if urgent.len() < URGENT {
                 urgent.push(position);
+            } else {
+                out.counters.limit_rivals += 1;
             }
         }
     }
@@ -269,10 +274,13 @@ impl Stream {
         let Some(contest) = self.rare.as_mut().map(|rare| &mut rare.contest) else { return };
         contest.urgent.retain(|position| *position >= before - REACH as i64);
         let reached = contest.urgent.iter().copied().find(|position| (before..next).contains(position));
-        if let Some(position) = reached.filter(|_| contest.readings < READINGS) {
+        let Some(position) = reached else { return };
+        if contest.readings < READINGS {
             contest.open(position, at);
-            self.report(AnomalyKind::UrgentInside, out);
+        } else {
+            out.counters.limit_rivals += 1;
         }
+        self.report(AnomalyKind::UrgentInside, out);
     }
 
     /// Readings are to be told soon.

@@ -111,7 +111,7 @@ pub(super) fn take_bytes<C: StreamConsumer>(
                 note_timestamp(segment, own, peer);
             }
             if let Some(pointer) = segment.urgent() {
-                own.note_urgent(start, pointer);
+                own.note_urgent(start, pointer, out);
             }
             own.accept(piece, out);
         }
@@ -121,6 +121,13 @@ pub(super) fn take_bytes<C: StreamConsumer>(
         if own.rare.is_some() {
             own.settle_urgent(before, out);
         }
+    }
+    // A host notes where the urgent byte is before it comes, too (RFC 9293 §3.10.7.4).
+    if new.len == 0
+        && own.is_near(segment.seq)
+        && let Some(pointer) = segment.urgent()
+    {
+        own.note_urgent(start, pointer, out);
     }
     // A FIN takes effect when it is acknowledged; where nobody is seen to, it must be beyond doubt.
     if segment.flags.fin() && (new.doubt.is_none() || (out.profile.is_two_sided() && own.fin().is_none())) {

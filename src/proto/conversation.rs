@@ -1,8 +1,10 @@
 //! What does a flow speak? Probes each direction once, then feeds one parser; a tunnel inside is
 //! probed afresh.
 
+mod decoy;
 mod rivals;
 
+use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;
 
 use super::http1::{Http1, Idle, Reading};
@@ -33,6 +35,10 @@ pub struct Conversation<S: MessageSink> {
     next_ordinal: u32,
     /// Bytes seen while nothing was recognised.
     unread: u32,
+    /// Bytes seen of directions that are nothing of ours.
+    foreign: u32,
+    /// The latest of them, which may yet be answered.
+    said: Option<Box<Said>>,
     /// Tunnels around what is read now.
     depth: u8,
     /// A protocol of ours was recognised.
@@ -66,7 +72,7 @@ enum Probe {
     },
     /// The parser reads it.
     Read,
-    /// It is nothing of ours.
+    /// It is nothing of ours, as far as can be seen: see `decoy`.
     Foreign,
 }
 
@@ -123,6 +129,8 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             rivals: None,
             next_ordinal: 0,
             unread: 0,
+            foreign: 0,
+            said: None,
             depth: 0,
             recognised: false,
             ended: false,
@@ -153,7 +161,9 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             Probe::Read | Probe::Foreign => 0,
         });
         let rivals = self.rivals.as_ref().map_or(0, |r| r.held_bytes());
-        probes.fold(parser, usize::saturating_add).saturating_add(rivals).saturating_add(S::held_bytes(&self.state))
+        let said = self.said.as_ref().map_or(0, |said| said.held_bytes());
+        let aside = rivals.saturating_add(said).saturating_add(S::held_bytes(&self.state));
+        probes.fold(parser, usize::saturating_add).saturating_add(aside)
     }
 
     fn is_mid_message(&self) -> bool {
@@ -170,7 +180,10 @@ impl<S: MessageSink> Conversation<S> {
                 let interest = self.on_data(flow, &piece, shared);
                 if self.rivals.is_some() { self.after_rival(flow, piece, interest, shared) } else { interest }
             }
-            StreamEvent::Gap { dir, offset, len, at } => self.on_gap(flow, dir, offset.saturating_add(len), at, shared),
+            StreamEvent::Gap { dir, offset, len, at } => {
+                self.hold_back_no_more(flow, &Piece { dir, offset, bytes: &[], at }, shared);
+                self.on_gap(flow, dir, offset.saturating_add(len), at, shared)
+            }
             StreamEvent::Anomaly(anomaly) => {
                 shared.on_message(&mut self.state, flow, Message::Anomaly(anomaly));
                 self.otherwise()
@@ -181,6 +194,8 @@ impl<S: MessageSink> Conversation<S> {
             }
             StreamEvent::HalfClosed { .. } => self.otherwise(),
             StreamEvent::Closed { at, .. } => {
+                let end = Piece { dir: Direction::Forward, offset: u64::MAX, bytes: &[], at };
+                self.hold_back_no_more(flow, &end, shared);
                 if let Parser::Http1(http1) = &mut self.parser {
                     http1.finish(at, &mut Voice { state: &mut self.state, sink: shared, flow });
                 }
@@ -236,21 +251,32 @@ impl<S: MessageSink> Conversation<S> {
     }
 
     fn on_data(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) -> Interest {
-        let mut rest = *piece;
         if !self.is_recognised() {
-            self.unread = self.unread.saturating_add(u32::try_from(rest.bytes.len()).unwrap_or(u32::MAX));
+            self.unread = self.unread.saturating_add(u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX));
+        }
+        if !self.look_for_answer(flow, piece, shared) {
+            return self.otherwise();
+        }
+        self.read_on(flow, *piece, shared)
+    }
+
+    /// Reads bytes by what is known of their direction.
+    fn read_on(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Interest {
+        let mut rest = piece;
+        if rest.bytes.is_empty() {
+            return self.otherwise();
         }
         loop {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
                 (_, Parser::Stopped) => Step::Done(Interest::StopFlow),
-                (Probe::Foreign, _) => Step::Done(Interest::StopDirection),
+                (Probe::Foreign, _) => self.watch(&rest),
                 (Probe::Read, Parser::Http1(_) | Parser::Tls(_)) => self.read(flow, rest, shared),
                 (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(flow, rest, shared),
             };
             match step {
                 Step::Done(interest) => {
                     let foreign = self.probes.iter().all(|p| matches!(p, Probe::Foreign));
-                    if foreign || (!self.is_recognised() && self.unread > LATE_LIMIT) {
+                    if (foreign && self.foreign > WATCH_LIMIT) || (!self.is_recognised() && self.unread > LATE_LIMIT) {
                         return self.stop(flow, rest.at, shared);
                     }
                     return interest;
@@ -270,11 +296,13 @@ impl<S: MessageSink> Conversation<S> {
             }
             (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
                 let interest = tls.on_gap(dir);
-                self.unless_stopped(interest, flow, at, shared)
+                if interest == Interest::StopFlow && tls.is_agreed() {
+                    return self.stop(flow, at, shared);
+                }
+                *self.probe(dir) = Probe::Foreign;
+                self.otherwise()
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_)) => {
-                Interest::StopDirection
-            }
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_)) => self.otherwise(),
             (probe @ Probe::Undecided { .. }, Parser::Http1(http1)) if http1.is_established() => {
                 *probe = Probe::Read;
                 http1.begin(dir, true);
@@ -348,14 +376,16 @@ impl<S: MessageSink> Conversation<S> {
             Ok(Verdict::Http2) if !parsing => {
                 shared.counters().http2_unread += 1;
                 self.recognised = true;
-                Step::Done(self.stop(flow, piece.at, shared))
+                self.leave_be(&piece)
             }
             Ok(verdict) if verdict == Verdict::Http1 || parsing => self.hand_over(flow, &piece, earlier, late, shared),
             // Nothing of ours: it never will be, or perhaps from the next segment on.
-            Ok(_) | Err(socks::Step::Refused) => {
-                *self.probe(piece.dir) = if late { Probe::new(true) } else { Probe::Foreign };
-                Step::Done(if late { Interest::Continue } else { Interest::StopDirection })
+            Ok(_) | Err(socks::Step::Refused) if late => {
+                *self.probe(piece.dir) = Probe::new(true);
+                Step::Done(Interest::Continue)
             }
+            Ok(_) => self.leave_be(&piece),
+            Err(socks::Step::Refused) => self.pass_by(&piece, earlier),
         }
     }
 
@@ -421,20 +451,25 @@ impl<S: MessageSink> Conversation<S> {
         let http1 = match &mut self.parser {
             Parser::Http1(http1) => http1,
             Parser::Tls(tls) => {
-                let interest = tls.on_data(piece.dir, piece.bytes, piece.at, &mut voice);
-                return Step::Done(self.unless_stopped(interest, flow, piece.at, shared));
+                return match tls.on_data(piece.dir, piece.bytes, piece.at, &mut voice) {
+                    Interest::StopFlow if tls.is_agreed() => Step::Done(self.stop(flow, piece.at, shared)),
+                    // Until both sides have agreed on TLS, a hello may be a decoy.
+                    Interest::StopFlow | Interest::StopDirection => self.leave_be(&piece),
+                    interest => Step::Done(interest),
+                };
             }
             Parser::None | Parser::Idle(_) | Parser::Stopped => return Step::Done(self.otherwise()),
         };
         match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
             Reading::Read(interest) => Step::Done(interest),
-            Reading::NotHttp => {
-                *self.probe(piece.dir) = Probe::Foreign;
-                Step::Done(Interest::StopDirection)
-            }
+            Reading::NotHttp => self.leave_be(&piece),
             Reading::Upgraded => {
+                self.next_ordinal = http1.next_ordinal();
+                self.recognised = true;
                 shared.counters().upgrades_unread += 1;
-                Step::Done(self.stop(flow, piece.at, shared))
+                self.parser = Parser::None;
+                self.probes = [Probe::Foreign, Probe::Foreign];
+                Step::Done(Interest::Continue)
             }
             Reading::Tunnel { used } => {
                 self.next_ordinal = http1.next_ordinal();
@@ -449,11 +484,6 @@ impl<S: MessageSink> Conversation<S> {
         }
     }
 
-    /// What a parser asks for, except that nothing more is read when it asks for nothing more.
-    fn unless_stopped(&mut self, interest: Interest, flow: &FlowInfo, at: Stamp, shared: &mut S) -> Interest {
-        if interest == Interest::StopFlow { self.stop(flow, at, shared) } else { interest }
-    }
-
     /// Nothing more will be read.
     fn stop(&mut self, flow: &FlowInfo, at: Stamp, shared: &mut S) -> Interest {
         let recognised = self.is_recognised();
@@ -466,6 +496,7 @@ impl<S: MessageSink> Conversation<S> {
         if !matches!(self.parser, Parser::Stopped) {
             shared.counters().unknown_protocol += u64::from(!recognised && self.unread > 0);
             self.parser = Parser::Stopped;
+            self.said = None;
             self.probes = [Probe::Foreign, Probe::Foreign];
         }
         if !std::mem::replace(&mut self.ended, true) {

@@ -75,7 +75,10 @@ fn a_refused_negotiation_is_no_tunnel() {
     let refused: Script =
         vec![(Forward, vec![5, 1, 0]), (Reverse, vec![5, 0xff]), (Forward, GET.to_vec()), (Reverse, REPLY.to_vec())];
     let d = said(&refused, usize::MAX);
-    assert!(!d.sink.messages.iter().any(|m| matches!(m, Seen::Response { .. })), "{:?}", d.sink.messages);
+    let read = d.sink.messages.iter().any(|m| matches!(m, Seen::Request { .. }));
+    assert!(read, "whoever answers in HTTP has read a request: {:?}", d.sink.messages);
+    let unanswered = said(&refused.into_iter().take(3).collect(), usize::MAX);
+    assert!(!unanswered.sink.messages.iter().any(|m| matches!(m, Seen::Request { .. })));
 }
 
 #[test]

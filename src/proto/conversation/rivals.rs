@@ -24,7 +24,7 @@ impl Rivals {
 impl<S: MessageSink> Conversation<S> {
     /// Another reading of bytes that were told before.
     pub(super) fn on_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) {
-        let client = if let Parser::Http1(http1) = &self.parser { http1.client() } else { None };
+        let client = if let Parser::Http1(http1) = &self.parser { http1.known_client() } else { None };
         if client.is_some_and(|client| client != piece.dir) {
             return; // replies issue tokens to whoever asked; a rival one names no other client
         }

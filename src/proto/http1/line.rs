@@ -201,6 +201,16 @@ pub(in crate::proto) fn is_first_line(line: &[u8]) -> bool {
     begins(line, Expect::Either, Rigour::Strict)
 }
 
+/// Whether a line is the first line of a response.
+pub(in crate::proto) fn is_status_line(line: &[u8]) -> bool {
+    status_line(line).is_some()
+}
+
+/// Whether bytes could begin a response.
+pub(in crate::proto) fn may_be_status_line(bytes: &[u8]) -> bool {
+    may_be_response(bytes)
+}
+
 /// Whether bytes could begin a message.
 pub(in crate::proto) fn may_be_first_line(bytes: &[u8]) -> bool {
     may_begin(bytes, Expect::Either, Rigour::Permissive)

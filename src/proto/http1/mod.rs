@@ -56,7 +56,7 @@ use pairing::{Asked, Pairing};
 use request::{asked, fingerprint, head_of, request, status};
 use side::{Found, Head, Side, Then};
 
-pub(super) use line::{is_first_line, may_be_first_line};
+pub(super) use line::{is_first_line, is_status_line, may_be_first_line, may_be_status_line};
 pub(super) use request::tell_rival;
 pub(super) use seeker::Seeker;
 
@@ -66,6 +66,8 @@ pub(super) struct Http1 {
     sides: [Side; 2],
     pairing: Pairing,
     client: Option<Direction>,
+    /// A request was read. Until then the client is known by an answer alone, which may be a decoy.
+    asked: bool,
     /// The latest request has told that its lines end oddly.
     told_lines: bool,
     /// Hashes of the latest request heads, to know them again in a rival copy.
@@ -82,12 +84,18 @@ pub(super) struct Idle {
     next: u32,
     recent: [u32; 3],
     client: Direction,
+    asked: bool,
     told_lines: bool,
     #[cfg(test)]
     work: [u64; 2],
 }
 
 impl Idle {
+    /// As [`Http1::is_guessed_client`].
+    pub(super) fn is_guessed_client(&self, dir: Direction) -> bool {
+        !self.asked && self.client == dir
+    }
+
     /// The connection, to go on with.
     pub(super) fn wake(self) -> Http1 {
         let sides = self.due.map(Side::at_rest);
@@ -100,6 +108,7 @@ impl Idle {
             sides,
             pairing: Pairing::from_ordinal(self.next),
             client: Some(self.client),
+            asked: self.asked,
             told_lines: self.told_lines,
             recent: self.recent,
             hidden: None,
@@ -158,6 +167,7 @@ impl Http1 {
             next: self.pairing.next_ordinal(),
             recent: self.recent,
             client: self.client?,
+            asked: self.asked,
             told_lines: self.told_lines,
             #[cfg(test)]
             work: [forward.work, reverse.work],
@@ -272,9 +282,14 @@ impl Http1 {
         self.recent.contains(&fingerprint(head, flow))
     }
 
-    /// Who sends the requests, once that is known.
-    pub(super) const fn client(&self) -> Option<Direction> {
-        self.client
+    /// Whether this direction was taken for the client's, and no request was read that says so.
+    pub(super) fn is_guessed_client(&self, dir: Direction) -> bool {
+        !self.asked && self.client == Some(dir)
+    }
+
+    /// Who sends the requests, once one was read.
+    pub(super) const fn known_client(&self) -> Option<Direction> {
+        if self.asked { self.client } else { None }
     }
 
     fn interest(&self, dir: Direction) -> Interest {
@@ -379,7 +394,7 @@ impl Http1 {
         if self.expect(dir) != Expect::Response
             && let Some(line) = request(&head, &mut fields)
         {
-            self.client = Some(dir);
+            (self.client, self.asked) = (Some(dir), true);
             voice.counters().header_limit_hits += fields.beyond as u64;
             let [latest, before, _] = self.recent;
             self.recent = [fingerprint(&head.bytes, voice.flow()), latest, before];

@@ -68,6 +68,11 @@ impl Tls {
         self.version.unwrap_or(TlsVersion(0)).label_index()
     }
 
+    /// Whether a server has agreed to speak TLS.
+    pub(super) const fn is_agreed(&self) -> bool {
+        self.version.is_some()
+    }
+
     /// Heap memory held.
     pub(super) fn held_bytes(&self) -> usize {
         let sides = self.sides.iter().map(|side| match side {
