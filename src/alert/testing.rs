@@ -111,7 +111,6 @@ pub(crate) fn request() -> RequestView {
             host: "shop.test".into(),
             path: "/account/email".into(),
             query: Some("to=‹…›".into()),
-            request_hash: 1,
         }),
         midstream: false,
         one_sided: false,

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -12,9 +13,10 @@ use foldhash::fast::FixedState;
 use super::finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Subject};
 use super::score::points_of;
 use super::settings::{DetectorSettings, Settings, SeverityRule};
+use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::session::{Evidence, Observation, Trigger};
-use crate::token::RequestId;
+use crate::token::{RequestId, TokenSighting};
 
 /// Services told apart a day and token id; the others are told as one, [`OTHERS`]: anyone can make up Hosts.
 const SERVICES: usize = 128;
@@ -140,6 +142,31 @@ impl Exposures {
         key
     }
 
+    /// Counts a request that exposes a token; false when the exposure is not known.
+    fn count(
+        &mut self,
+        key: &Key,
+        token: TokenRef,
+        (request, client): (RequestId, Option<IpAddr>),
+        findings: &mut Vec<Finding>,
+    ) -> bool {
+        let Some(exposure) = self.exposures.get_mut(key) else { return false };
+        let again = exposure.counted.replace(request) == Some(request);
+        exposure.requests += u64::from(!again);
+        if self.distinct < DISTINCT {
+            let hasher = FixedState::with_seed(self.seed);
+            self.distinct += usize::from(exposure.tokens.insert(hasher.hash_one(token)));
+            let client = client.map(|address| hasher.hash_one(address));
+            self.distinct += usize::from(client.is_some_and(|client| exposure.clients.insert(client)));
+        } else {
+            self.limit_hits += 1;
+        }
+        if !again && exposure.requests.is_power_of_two() {
+            self.tell(key, findings);
+        }
+        true
+    }
+
     /// A day is over: its last totals are told, and all is forgotten.
     fn turn_day(&mut self, day: i64, findings: &mut Vec<Finding>) {
         if day > self.day {
@@ -162,20 +189,18 @@ impl Detector for Exposures {
             self.day = observation.now.0.div_euclid(DAY_NANOS);
         }
         let key = self.key_of(observation);
-        let Some(exposure) = self.exposures.get_mut(&key) else { return };
-        let again = exposure.counted.replace(observation.request.id) == Some(observation.request.id);
-        exposure.requests += u64::from(!again);
-        if self.distinct < DISTINCT {
-            let hasher = FixedState::with_seed(self.seed);
-            self.distinct += usize::from(exposure.tokens.insert(hasher.hash_one(observation.token.token)));
-            let client = observation.request.client.address.map(|address| hasher.hash_one(address));
-            self.distinct += usize::from(client.is_some_and(|client| exposure.clients.insert(client)));
-        } else {
-            self.limit_hits += 1;
+        let request = &observation.request;
+        self.count(&key, observation.token.token, (request.id, request.client.address), findings);
+    }
+
+    fn again(&mut self, sighting: &TokenSighting, findings: &mut Vec<Finding>) -> bool {
+        let TokenSighting { token, request, plaintext, .. } = sighting;
+        let exposed = *plaintext && !request.like.inner_hop && !request.id.is_rival();
+        if !exposed || !self.settings.classes.contains(token.class) {
+            return true;
         }
-        if !again && exposure.requests.is_power_of_two() {
-            self.tell(&key, findings);
-        }
+        let key = (Arc::clone(&token.service), Arc::clone(&token.id));
+        self.count(&key, token.token, (request.id, request.like.client.address), findings)
     }
 
     fn limit_hits(&self) -> u64 {

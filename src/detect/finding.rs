@@ -12,6 +12,7 @@ use crate::base::ids::{Digest16, TokenRef};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
 use crate::session::{Evidence, Observation, PathObservation, Takeover};
+use crate::token::TokenSighting;
 
 /// How bad it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
@@ -237,6 +238,12 @@ impl Finding {
 pub trait Detector: Send {
     /// Judges one use of a token.
     fn observe(&mut self, _observation: &Arc<Observation>, _findings: &mut Vec<Finding>) {}
+
+    /// An owner presented its token once more and nothing about it is new: only who counts uses needs to
+    /// know. False when it wants to observe the whole.
+    fn again(&mut self, _sighting: &TokenSighting, _findings: &mut Vec<Finding>) -> bool {
+        true
+    }
 
     /// Judges odd behaviour on a path.
     fn path(&mut self, _observation: &Arc<PathObservation>, _findings: &mut Vec<Finding>) {}

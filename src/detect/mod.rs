@@ -26,8 +26,11 @@ pub use finding::{Detector, DetectorInfo, ExposureTotals, Finding, Severity, Sig
 pub use score::Score;
 pub use settings::{Classes, DetectorSettings, Settings, SeverityRule, SignalName, Thresholds, Weights};
 
+use std::sync::Arc;
+
 use crate::base::time::Timestamp;
-use crate::session::Evidence;
+use crate::session::{Evidence, Observation};
+use crate::token::TokenSighting;
 
 /// Every detector there is, in the order of the ids.
 pub const CATALOGUE: [&DetectorInfo; 20] = [
@@ -93,6 +96,21 @@ impl Detectors {
                 Evidence::Use(observation) => detector.observe(observation, findings),
                 Evidence::Path(observation) => detector.path(observation, findings),
                 Evidence::Takeover(taken, at) => detector.takeover(*taken, *at, findings),
+            }
+        }
+    }
+
+    /// Tells each detector of a use that is nothing new; `whole` makes the observation for those that
+    /// want it.
+    pub fn again(
+        &mut self,
+        sighting: &TokenSighting,
+        whole: impl Fn() -> Arc<Observation>,
+        findings: &mut Vec<Finding>,
+    ) {
+        for detector in &mut self.0 {
+            if !detector.again(sighting, findings) {
+                detector.observe(&whole(), findings);
             }
         }
     }

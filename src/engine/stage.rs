@@ -47,7 +47,13 @@ impl Stage {
         self.now = now;
         self.guarded(alerts, |stage| {
             stage.table.on_time(stage.now, &mut stage.evidence);
-            stage.table.apply(sighting, &mut stage.evidence);
+            let again = stage.table.apply(sighting, &mut stage.evidence);
+            if let Some(again) = again {
+                // What waited until now comes first.
+                stage.judge();
+                let table = &stage.table;
+                stage.detectors.again(&again, || table.whole(&again), &mut stage.findings);
+            }
         });
     }
 
@@ -69,22 +75,24 @@ impl Stage {
 
     /// Does one step and passes on what it found. A panic in it loses this step, not the run.
     fn guarded(&mut self, alerts: &mut Vec<Alert>, step: impl FnOnce(&mut Self)) {
-        let mut judged = |stage: &mut Self| {
-            for evidence in stage.evidence.drain(..) {
-                stage.detectors.judge(&evidence, &mut stage.findings);
-            }
-            for finding in stage.findings.drain(..) {
-                alerts.extend(stage.desk.absorb(finding, stage.now));
-            }
-        };
         let whole = AssertUnwindSafe(|| {
             step(self);
-            judged(self);
+            self.judge();
+            for finding in self.findings.drain(..) {
+                alerts.extend(self.desk.absorb(finding, self.now));
+            }
         });
         if panic::catch_unwind(whole).is_err() {
             self.counters.panics += 1;
             self.evidence.clear();
             self.findings.clear();
+        }
+    }
+
+    /// Lets the detectors judge what was seen so far.
+    fn judge(&mut self) {
+        for evidence in self.evidence.drain(..) {
+            self.detectors.judge(&evidence, &mut self.findings);
         }
     }
 

@@ -9,9 +9,11 @@ use smallvec::SmallVec;
 use super::observation::BindingView;
 use super::{actor, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
+use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
 use crate::identity::user_agent::Kind;
 use crate::identity::{ClientIdentity, HeaderOrder, IdentityDiff, Likeness, tcp_stack};
+use crate::token::Outcome;
 
 /// Explained addresses that a binding remembers.
 const OTHER_ADDRESSES: usize = 8;
@@ -148,6 +150,39 @@ impl Binding {
     fn has_order(&self, order: &HeaderOrder) -> bool {
         let others = self.rare.as_ref().map_or(&[][..], |rare| &rare.orders);
         others.iter().any(|known| known.likeness(order) == Likeness::Same)
+    }
+
+    /// Whether a request of `now`, whose segment confirms `mac`, shows this very actor and nothing new of
+    /// it: comparing would find every facet the same or unknown, following would change nothing.
+    #[must_use]
+    pub fn is_unchanged(&self, now: &ClientIdentity, mac: Option<MacAddr>) -> bool {
+        let known = &self.client;
+        let same_agent = match (&known.user_agent, &now.user_agent) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let same_order = match (&known.header_order, &now.header_order) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.likeness(b) == Likeness::Same || self.has_order(b),
+            (_, now) => now.is_none(),
+        };
+        known.address == now.address
+            && known.address_from == now.address_from
+            && same_agent
+            && known.tls == now.tls
+            && known.tcp_stack == now.tcp_stack
+            && same_order
+            && known.language == now.language
+            && (known.frame_mac, known.direct) == (now.frame_mac, now.direct)
+            && known.mac == mac.or(now.mac)
+    }
+
+    /// Counts what the server made of one of its requests.
+    pub const fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Accepted => self.accepted = self.accepted.saturating_add(1),
+            Outcome::Rejected => self.rejected = self.rejected.saturating_add(1),
+            Outcome::Unknown => {}
+        }
     }
 
     /// Follows the actor: an explained address, its latest user agent, and what was unknown before.

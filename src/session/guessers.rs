@@ -183,7 +183,7 @@ impl Guessers {
 }
 
 fn guesser(sighting: &TokenSighting) -> Guesser {
-    (source(sighting.request.client.address), Arc::clone(&sighting.token.id))
+    (source(sighting.request.like.client.address), Arc::clone(&sighting.token.id))
 }
 
 /// The guess among those of a client; noted if it is new.

@@ -38,6 +38,12 @@ impl Home {
         !host.is_empty() && *host == *self.host
     }
 
+    /// Whether a session that is at home at this server, asked for `host`, is nothing new.
+    #[must_use]
+    pub fn knows(&self, server: IpAddr, host: &str) -> bool {
+        self.has(server) && (host.is_empty() || !self.host.is_empty())
+    }
+
     /// This home with one more server and, where it has none, a name; `None` when that is nothing new.
     fn with(&self, server: IpAddr, host: &str) -> Option<Self> {
         let room = self.servers.len() < SERVERS && !self.has(server);

@@ -12,7 +12,7 @@ use crate::base::ids::TokenRef;
 /// Bytes that a map entry costs besides the session itself: the table is between half and almost full.
 pub const ENTRY_BYTES: u64 = (size_of::<(TokenRef, Entry)>() as u64 + 1) * 7 / 4;
 
-/// Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
+/// Takes a key's own bytes for its hash. Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefHasher(u64);
 

@@ -135,13 +135,13 @@ impl Once {
             TokenUse::Issued(_) => true,
             TokenUse::Deleted => return None,
         };
-        let request = &*sighting.request;
-        let key = (sighting.token.token, request.http.as_ref()?.request_hash, issued);
+        let (id, request) = (sighting.request.id, &*sighting.request.like);
+        let key = (sighting.token.token, sighting.request.hash?, issued);
         let mut leg = Leg {
             key,
             before: NONE,
             at: sighting.at.ts,
-            flow: request.id.flow,
+            flow: id.flow,
             tenant: request.tenant,
             source: request.source,
             destination: request.destination,
@@ -166,8 +166,8 @@ impl Once {
             *count += 1;
         }
         if !issued {
-            self.remember(request.id, sighting.token.token);
-            sighting.token.by_address.into_iter().for_each(|token| self.remember(request.id, token));
+            self.remember(id, sighting.token.token);
+            sighting.token.by_address.into_iter().for_each(|token| self.remember(id, token));
         }
         Some(repeat)
     }

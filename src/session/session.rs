@@ -15,6 +15,7 @@ use super::observation::{Interleaving, Member, SessionView};
 use super::turns::Turns;
 use super::{SessionConfig, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
+use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
 use crate::identity::{AddressChange, ClientIdentity, Comparison, IdentityDiff};
 use crate::token::{Outcome, TokenClass};
@@ -288,6 +289,24 @@ impl Session {
         Presented { binding: index, prior, returned, evicted }
     }
 
+    /// One more presentation by its owner, of whom nothing is new, while nobody else uses it: what
+    /// [`Self::present`] does then. False, and nothing is done, when it is anything else.
+    pub fn present_again(&mut self, client: &ClientIdentity, mac: Option<MacAddr>, at: Timestamp) -> bool {
+        let again = self.is_owners_alone() && self.owner.is_unchanged(client, mac);
+        if again {
+            self.sightings = self.sightings.saturating_add(1);
+            self.last_seen = self.last_seen.max(at);
+            self.owner.requests = self.owner.requests.saturating_add(1);
+            self.owner.last_seen = self.owner.last_seen.max(at);
+        }
+        again
+    }
+
+    /// Whether it is live and nobody but its owner was seen using it.
+    fn is_owners_alone(&self) -> bool {
+        self.story.as_ref().is_none_or(|story| story.ended.is_none() && story.suspects.is_empty())
+    }
+
     fn add_suspect(
         &mut self,
         client: &ClientIdentity,
@@ -388,13 +407,26 @@ impl Session {
             return Outcome::Unknown;
         }
         if let Some(binding) = self.binding_mut(index) {
-            match outcome {
-                Outcome::Accepted => binding.accepted = binding.accepted.saturating_add(1),
-                Outcome::Rejected => binding.rejected = binding.rejected.saturating_add(1),
-                Outcome::Unknown => {}
-            }
+            binding.count(outcome);
         }
         outcome
+    }
+
+    /// What its home made of one more request of its owner, while nobody else uses it and nothing is
+    /// new: what [`Self::outcome`] does then. False, and nothing is done, when it is anything else.
+    pub fn outcome_again(
+        &mut self,
+        (client, mac): (&ClientIdentity, Option<MacAddr>),
+        server: IpAddr,
+        host: &str,
+        outcome: Outcome,
+    ) -> bool {
+        let at_home = self.home.as_ref().is_some_and(|home| home.knows(server, host));
+        let again = at_home && self.is_owners_alone() && self.owner.is_unchanged(client, mac);
+        if again {
+            self.owner.count(outcome);
+        }
+        again
     }
 
     /// Whether two actors of the session take turns, from the suspect's point of view.
@@ -453,6 +485,57 @@ impl Session {
             story.turns.clear();
             if story.is_over() {
                 self.story = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{browser, client, curl, with_mac};
+    use super::*;
+
+    /// One of some clients that are alike in most.
+    fn some_client(n: u8) -> ClientIdentity {
+        let agent = if n & 1 == 0 { browser("Firefox", "Windows", 140 + u32::from(n >> 6)) } else { curl() };
+        let one = client(if n & 2 == 0 { "2001:db8::1" } else { "2001:db8::2" }, &agent);
+        let one = if n & 4 == 0 { one } else { with_mac(one, n >> 5) };
+        let names: &[&[u8]] = if n & 8 == 0 { &[b"host", b"accept"] } else { &[b"accept", b"host"] };
+        let order = crate::identity::HeaderOrder::read(names.iter().copied(), false);
+        let language = (n & 16 == 0).then(|| crate::identity::Language::read(b"en")).flatten();
+        ClientIdentity { header_order: Some(Arc::new(order)), language, ..one }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_counted_only_is_what_presenting_and_answering_do(steps in prop::collection::vec((any::<u8>(), 0_usize..4, 0_usize..3), 1..40)) {
+            let (config, key) = (SessionConfig::default(), DigestKey::derive(&[7; 32], "actor"));
+            let (neighbours, mut homes) = (Neighbours::new(8, 1), Homes::new(1));
+            let owner = some_client(0);
+            let mut session = Session::new(TokenRef::default(), TokenClass::Session, &owner, Timestamp(0), &key);
+            let server = IpAddr::from([10, 0, 1, 20]);
+            let mut at = Timestamp(0);
+            for (n, often, outcome) in steps {
+                let outcome = [Outcome::Accepted, Outcome::Rejected, Outcome::Unknown][outcome];
+                // The owner comes often, others sometimes.
+                let now = if often > 0 { owner.clone() } else { some_client(n) };
+                at = at.after(Duration::from_secs(1));
+                let text = |session: &Session| serde_json::to_string(session).unwrap();
+                let mut short = session.clone();
+                let again = short.present_again(&now, None, at);
+                let presented = session.present(&now, at, &neighbours, &config, &key);
+                if again {
+                    prop_assert_eq!(text(&short), text(&session));
+                    prop_assert!(presented.prior.is_none() && presented.returned.is_empty() && !presented.evicted);
+                }
+                let mut short = session.clone();
+                let again = short.outcome_again((&now, None), server, "shop.test", outcome);
+                session.outcome(&now, server, "shop.test", outcome, &neighbours, &mut homes);
+                if again {
+                    prop_assert_eq!(text(&short), text(&session));
+                }
             }
         }
     }

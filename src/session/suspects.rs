@@ -7,7 +7,7 @@ use super::observation::Observation;
 use crate::base::bounded::Bounded;
 use crate::base::ids::Digest16;
 use crate::base::time::{Stamp, Timestamp};
-use crate::token::{Outcome, RequestView, SeenToken, TokenSighting, TokenUse};
+use crate::token::{Outcome, Request, RequestView, SeenToken, TokenSighting, TokenUse};
 
 /// The last request of a suspect.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl LastRequest {
         TokenSighting {
             token: self.token.clone(),
             action: TokenUse::Presented,
-            request: Arc::clone(&self.request),
+            request: Request::new(Arc::clone(&self.request), None),
             at: Stamp { ts: at, frame },
             plaintext: self.plaintext,
         }

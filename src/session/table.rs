@@ -132,11 +132,17 @@ impl SessionTable {
 
     /// Applies one sighting, in frame order. What the detectors should judge is appended to `out`.
     /// Time is told by [`Self::on_time`] alone: a frame may carry any.
-    pub fn apply(&mut self, sighting: Sighting, out: &mut Vec<Evidence>) {
+    /// What is nothing new, as most are, is given back instead: an owner presented its token once more.
+    /// [`Self::whole`] makes an observation of it for whoever wants one.
+    pub fn apply(&mut self, sighting: Sighting, out: &mut Vec<Evidence>) -> Option<TokenSighting> {
         match sighting {
             Sighting::Token(token) => {
-                let token = self.located(token);
+                let mac = self.locate(&token.request.like);
                 let repeat = self.once.repeat_of(&token);
+                if repeat.is_none() && self.presented_again(&token, mac) {
+                    return Some(token);
+                }
+                let token = with_mac(token, mac);
                 match (&token.action, repeat) {
                     (TokenUse::Presented, None) => self.presented(token, out),
                     (TokenUse::Presented, Some(repeat)) => self.repeated(token, repeat, Trigger::Presented, out),
@@ -164,21 +170,19 @@ impl SessionTable {
                 }
             }
         }
+        None
     }
 
-    /// The sighting, with the client's MAC address where its segment confirms it.
-    fn located(&mut self, mut token: TokenSighting) -> TokenSighting {
-        let request = &token.request;
-        if let (Some(mac), Some(ip)) = (request.client.frame_mac, request.client.address) {
+    /// Notes where a request's client is on its segment; its MAC address where the segment confirms it.
+    fn locate(&mut self, request: &RequestView) -> Option<MacAddr> {
+        let client = &request.client;
+        if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
             self.neighbours.note(mac, ip);
         }
         if let Some(mac) = request.next_hop {
             self.neighbours.note_next_hop(request.tenant, mac, request.destination.ip);
         }
-        if let Some(mac) = self.mac_of(&token.request) {
-            Arc::make_mut(&mut token.request).client.mac = Some(mac);
-        }
-        token
+        self.mac_of(request)
     }
 
     /// The MAC address of a request's client, where its packets came straight from its segment.
@@ -229,8 +233,16 @@ impl SessionTable {
 
     fn fresh(&self, sighting: &TokenSighting) -> Box<Session> {
         let token = &sighting.token;
-        Box::new(Session::new(token.token, token.class, &sighting.request.client, sighting.at.ts, &self.key))
+        Box::new(Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts, &self.key))
     }
+}
+
+/// The sighting, with the client's MAC address where its segment confirms it.
+fn with_mac(mut token: TokenSighting, mac: Option<MacAddr>) -> TokenSighting {
+    if mac.is_some() {
+        Arc::make_mut(&mut token.request.like).client.mac = mac;
+    }
+    token
 }
 
 /// Changes a session and accounts for the bytes that it takes afterwards.

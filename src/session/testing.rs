@@ -17,8 +17,8 @@ use crate::packet::{ClaimKind, NeighbourClaim};
 use crate::proto::HttpVersion;
 use crate::token::sighting::HttpView;
 use crate::token::{
-    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
-    TokenSighting, TokenUse,
+    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, Request, RequestId, RequestView, SeenToken,
+    TokenClass, TokenSighting, TokenUse,
 };
 
 /// The server that every client talks to unless told otherwise.
@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) renews: bool,
     /// The next request goes to a login page.
     pub(crate) at_login: bool,
+    /// What requests ask for, as a hash.
+    pub(crate) hash: u64,
     frame: u64,
 }
 
@@ -111,6 +113,7 @@ impl World {
             method: "GET",
             renews: false,
             at_login: false,
+            hash: 1,
             frame: 0,
         }
     }
@@ -148,7 +151,6 @@ impl World {
                 host: self.host.into(),
                 path: "/account".into(),
                 query: None,
-                request_hash: 1,
             }),
             midstream: false,
             one_sided: false,
@@ -165,7 +167,8 @@ impl World {
     /// A token in a request, presented.
     pub(crate) fn sighting(&mut self, token: &SeenToken, request: &Arc<RequestView>) -> TokenSighting {
         let (action, at) = (TokenUse::Presented, self.stamp());
-        TokenSighting { token: token.clone(), action, request: Arc::clone(request), at, plaintext: true }
+        let request = Request::new(Arc::clone(request), Some(self.hash));
+        TokenSighting { token: token.clone(), action, request, at, plaintext: true }
     }
 
     /// Something happens to a token in a request.
@@ -178,7 +181,9 @@ impl World {
         let mut out = Vec::new();
         let sighting = TokenSighting { action, ..self.sighting(token, request) };
         self.table.on_time(self.now(), &mut out);
-        self.table.apply(Sighting::Token(sighting), &mut out);
+        if let Some(again) = self.table.apply(Sighting::Token(sighting), &mut out) {
+            out.push(Evidence::Use(self.table.whole(&again)));
+        }
         uses(out)
     }
 
@@ -235,7 +240,8 @@ impl World {
         self.table.on_time(self.now(), &mut out);
         let renewed = if std::mem::take(&mut self.renews) { smallvec![token.token] } else { smallvec![] };
         let login = std::mem::take(&mut self.at_login);
-        let reply = OutcomeSighting { request: Arc::clone(request), tokens, renewed, login, status, at };
+        let reply =
+            OutcomeSighting { request: Request::new(Arc::clone(request), Some(1)), tokens, renewed, login, status, at };
         self.table.apply(Sighting::Outcome(reply), &mut out);
         uses(out)
     }

@@ -356,7 +356,7 @@ fn a_sighting_with_a_damaged_time_moves_no_timer() {
     let sighting = TokenSighting {
         token: strong(2),
         action: TokenUse::Presented,
-        request: Arc::new(stranger),
+        request: crate::token::Request::new(Arc::new(stranger), Some(1)),
         at: Stamp { ts: far, ..request.complete },
         plaintext: true,
     };

@@ -1,15 +1,12 @@
 //! Who sent this request, behind whatever proxy? Facets that a proxy hides are unknown then.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use crate::identity::forwarded::{self, Sender};
-use crate::identity::topology::Topology;
+use crate::identity::forwarded::Sender;
 use crate::identity::{AddressSource, ClientIdentity, ja4_text};
-use crate::proto::Header;
 
 /// TLS fingerprints kept; beyond it all are forgotten and read again.
 const FINGERPRINTS: usize = 4096;
@@ -49,20 +46,13 @@ impl Fingerprints {
 }
 
 /// The client as its flow shows it becomes the client as it is: what a proxy hides is unknown, what it
-/// tells is known. `headers` are those of the request; none where it was not seen.
-pub(super) fn behind_proxies(
-    client: &mut ClientIdentity,
-    topology: &Topology,
-    (peer, preamble): (IpAddr, Option<IpAddr>),
-    headers: &[Header<'_>],
-) -> Sender {
-    let sender = forwarded::sender(topology, peer, preamble, headers);
+/// tells is known.
+pub(super) fn behind(client: &mut ClientIdentity, sender: Sender) {
     if let Sender::Behind { client: said, .. } = sender {
         hide(client);
         (client.address, client.address_from) =
             said.map_or((None, AddressSource::Unresolved), |(address, from)| (Some(address), from));
     }
-    sender
 }
 
 /// A proxy passes on what its client says, and shows its own packets, connection and habits.

@@ -1,5 +1,9 @@
 //! Is a path a login page, or a way out?
 
+use std::collections::HashSet;
+
+use foldhash::fast::FixedState;
+
 use super::names::Hosts;
 use super::pattern::Pattern;
 use super::url;
@@ -27,29 +31,25 @@ pub struct LoginRules {
     last_words: LastWords,
 }
 
-/// In how a path ends that any rule may fit: a small filter, since every request is put to it.
+/// The last segments of the paths that rules fit: every request is put to them first.
 #[derive(Clone, Debug, Default)]
 struct LastWords {
-    bits: [u64; 16],
+    hashes: HashSet<u32, FixedState>,
     /// Some pattern may fit anything.
     any: bool,
 }
 
 impl LastWords {
-    fn place(path: &[u8]) -> (usize, u64) {
-        let word = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        let letter = |b: Option<&u8>| b.map_or(0, |b| usize::from(b.to_ascii_lowercase()));
-        let hash = word.len().wrapping_mul(37) ^ letter(word.first()).wrapping_mul(11) ^ letter(word.last()) << 3;
-        (hash / 64 % 16, 1 << (hash % 64))
+    /// FNV-1a in lower case; two words that collide only cost time. `path` is plain.
+    fn hash(path: &[u8]) -> u32 {
+        let word = last_word(path).iter();
+        word.fold(0x811c_9dc5, |hash, b| (hash ^ u32::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0193))
     }
 
     fn add(&mut self, pattern: &Pattern) {
         match pattern.as_exact() {
             Some(exact) if exact.starts_with('/') => {
-                let (slot, bit) = Self::place(plain(exact.as_bytes()));
-                if let Some(bits) = self.bits.get_mut(slot) {
-                    *bits |= bit;
-                }
+                self.hashes.insert(Self::hash(plain(exact.as_bytes())));
             }
             // It may fit what does not end in a word of its own.
             _ => self.any = true,
@@ -57,10 +57,14 @@ impl LastWords {
     }
 
     fn may_fit(&self, path: &[u8]) -> bool {
-        let (slot, bit) = Self::place(plain(path));
-        self.any || self.bits.get(slot).is_some_and(|bits| bits & bit != 0)
+        self.any || self.hashes.contains(&Self::hash(path))
     }
 }
+
+/// One kind of paths of a rule.
+type Paths = fn(&LoginRule) -> &Vec<Pattern>;
+const LOGINS: Paths = |rule| &rule.paths;
+const LOGOUTS: Paths = |rule| &rule.logout_paths;
 
 /// What a path is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,38 +93,36 @@ impl LoginRules {
         Self { rules, last_words }
     }
 
-    /// What a path on a host (lower case, no port) is for; a way out goes before a way in.
+    /// What a path on a host (lower case, no port) is for; a way out goes before a way in. With it
+    /// whether the reply may issue tokens in its body: of a token endpoint (RFC 6749 §3.2) by its usual
+    /// names, or of a login page.
     #[must_use]
-    pub fn page(&self, host: &str, path: &[u8]) -> Page {
+    pub fn purpose(&self, host: &str, path: &[u8]) -> (Page, bool) {
+        let path = plain(path);
+        let page = last_word(path);
+        let is_token_page = TOKEN_PAGES.iter().any(|name| page.eq_ignore_ascii_case(name));
         if !self.last_words.may_fit(path) {
-            Page::Other
-        } else if self.is_logout(host, path) {
-            Page::Logout
-        } else if self.is_login(host, path) {
-            Page::Login
-        } else {
-            Page::Other
+            return (Page::Other, is_token_page);
         }
+        let is_login = self.fits_any(host, path, LOGINS);
+        let page = match is_login {
+            _ if self.fits_any(host, path, LOGOUTS) => Page::Logout,
+            true => Page::Login,
+            false => Page::Other,
+        };
+        (page, is_token_page || is_login)
     }
 
     /// Whether a path on a host (lower case, no port) is a login page.
     #[must_use]
     pub fn is_login(&self, host: &str, path: &[u8]) -> bool {
-        self.any(host, path, |rule| &rule.paths)
+        self.any(host, path, LOGINS)
     }
 
     /// Whether a path on a host ends a session.
     #[must_use]
     pub fn is_logout(&self, host: &str, path: &[u8]) -> bool {
-        self.any(host, path, |rule| &rule.logout_paths)
-    }
-
-    /// Whether a path on a host is one whose reply may issue tokens in its body: a token endpoint
-    /// (RFC 6749 §3.2) by its usual names, or a login page.
-    #[must_use]
-    pub fn is_token_endpoint(&self, host: &str, path: &[u8]) -> bool {
-        let page = plain(path).rsplit(|b| *b == b'/').next().unwrap_or_default();
-        TOKEN_PAGES.iter().any(|name| page.eq_ignore_ascii_case(name)) || self.is_login(host, path)
+        self.any(host, path, LOGOUTS)
     }
 
     /// Whether a `Location` sends the client to a login page; `host` is where it was sent from.
@@ -132,22 +134,31 @@ impl LoginRules {
         self.is_login(there.as_deref().unwrap_or(host), target.path)
     }
 
-    fn any(&self, host: &str, path: &[u8], of: fn(&LoginRule) -> &Vec<Pattern>) -> bool {
+    fn any(&self, host: &str, path: &[u8], of: Paths) -> bool {
         let path = plain(path);
+        self.last_words.may_fit(path) && self.fits_any(host, path, of)
+    }
+
+    fn fits_any(&self, host: &str, path: &[u8], of: Paths) -> bool {
         self.rules.iter().filter(|rule| rule.hosts.include(host)).flat_map(of).any(|pattern| fits(pattern, path))
     }
 }
 
 /// The path without parameters, fragment, final `/` and the ending of a page name.
 fn plain(path: &[u8]) -> &[u8] {
-    let end = path.iter().position(|b| b";?#".contains(b)).unwrap_or(path.len());
+    let end = memchr::memchr3(b';', b'?', b'#', path).unwrap_or(path.len());
     let path = path.get(..end).unwrap_or_default();
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    let without = |ending: &&[u8]| {
-        let (page, end) = path.split_at_checked(path.len().checked_sub(ending.len())?)?;
-        end.eq_ignore_ascii_case(ending).then_some(page)
-    };
-    ENDINGS.iter().find_map(without).unwrap_or(path)
+    let ended = memchr::memrchr(b'.', path).and_then(|dot| path.split_at_checked(dot));
+    match ended {
+        Some((page, end)) if ENDINGS.iter().any(|ending| end.eq_ignore_ascii_case(ending)) => page,
+        _ => path,
+    }
+}
+
+fn last_word(path: &[u8]) -> &[u8] {
+    let start = memchr::memrchr(b'/', path).map_or(0, |slash| slash.saturating_add(1));
+    path.get(start..).unwrap_or_default()
 }
 
 fn fits(pattern: &Pattern, path: &[u8]) -> bool {
@@ -200,7 +211,7 @@ mod tests {
             assert!(!rules.is_login("", path.as_bytes()), "{path}");
         }
         assert_eq!(
-            ["/login", "/account/logout.php", "/"].map(|path| rules.page("", path.as_bytes())),
+            ["/login", "/account/logout.php", "/"].map(|path| rules.purpose("", path.as_bytes()).0),
             [Page::Login, Page::Logout, Page::Other]
         );
         assert!(rules.is_login("www.shop.test", b"/enter") && rules.is_logout("a", b"/account/logout.php"));
@@ -210,9 +221,9 @@ mod tests {
     fn token_endpoints() {
         let rules = rules();
         for path in ["/oauth2/v1/Token", "/token/", "/api/auth/refresh-token", "/login.php"] {
-            assert!(rules.is_token_endpoint("", path.as_bytes()), "{path}");
+            assert!(rules.purpose("", path.as_bytes()).1, "{path}");
         }
-        assert!(!rules.is_token_endpoint("", b"/tokens/list"));
+        assert!(!rules.purpose("", b"/tokens/list").1);
     }
 
     #[test]

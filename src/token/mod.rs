@@ -26,8 +26,8 @@ pub mod value;
 
 pub use counters::TokenCounters;
 pub use sighting::{
-    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
-    TokenSighting, TokenUse, Transaction, TransactionToken,
+    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, Request, RequestId, RequestView, SeenToken,
+    TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 pub use tap::{Seen, TapRules, TokenTap};
 pub use tls::TlsHandshake;

@@ -5,7 +5,7 @@
 //! they are secret.
 
 use std::collections::HashMap;
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,13 +18,18 @@ use super::counters::Ignored;
 use super::mask::Known;
 use super::names::TokenNames;
 use super::service::Site;
-use super::sighting::SeenToken;
+use super::sighting::{RequestView, SeenToken};
 use crate::base::ids::TokenRef;
+use crate::flow::FlowId;
 use crate::identity::UserAgent;
+use crate::identity::forwarded::Sender;
 use crate::proto::{Header, RequestHead};
 
 /// Readings and sites remembered of each generation; two generations are kept.
 const GENERATION: usize = 8192;
+
+/// The same, of flows: a view with its texts is some 500 bytes.
+const LIKES: usize = 4096;
 
 /// A message with more tokens, or with longer names (bytes in all), is read afresh each time.
 const TOKENS: usize = 4;
@@ -103,44 +108,96 @@ impl Reading {
     }
 }
 
+/// What a flow is known by when it says the same again.
+pub(super) struct Like {
+    /// What the fields came to.
+    pub(super) reading: Arc<Reading>,
+    /// The request that showed it first.
+    pub(super) view: Arc<RequestView>,
+    /// Who is behind its peer.
+    pub(super) sender: Sender,
+}
+
+/// Keyed hashes of the fields of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Key {
+    /// Of what a [`Reading`] depends on.
+    reading: u128,
+    /// Of method, version, the names in their order, and the language: with the above, all that a view
+    /// shows of a client beside what its proxy says.
+    client: u64,
+}
+
+impl Key {
+    /// Both hashes are uniform; a frame number spreads over neither.
+    fn on_flow(self, flow: FlowId) -> u128 {
+        let frame = u128::from(flow.0.number) | u128::from(flow.0.capture) << 64 | u128::from(flow.0.part) << 96;
+        self.reading ^ u128::from(self.client).rotate_left(32) ^ frame
+    }
+}
+
 /// What one worker has read lately.
 pub(super) struct Recall {
     hash_key: [u8; 16],
+    names_key: FixedState,
     readings: Generations<Reading>,
+    likes: Generations<Like>,
     sites: Generations<Site>,
 }
 
 impl Recall {
     /// `hash_key` is random in the daemon: nobody can make two requests look alike.
     pub(super) fn new(hash_key: [u8; 16]) -> Self {
-        Self { hash_key, readings: Generations::default(), sites: Generations::default() }
+        let seed = u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default());
+        Self {
+            hash_key,
+            names_key: FixedState::with_seed(seed),
+            readings: Generations::new(GENERATION),
+            likes: Generations::new(LIKES),
+            sites: Generations::new(GENERATION),
+        }
     }
 
     /// Forgets all, because rules have changed.
     pub(super) fn clear(&mut self) {
-        self.readings = Generations::default();
+        self.readings = Generations::new(GENERATION);
+        self.likes = Generations::new(LIKES);
     }
 
-    /// The key of all that a reading depends on: the host spoken to at the address `server`, and the
-    /// fields that may name a token or tell the client.
-    pub(super) fn key(&self, host: &[u8], server: IpAddr, headers: &[Header<'_>], names: &TokenNames) -> u128 {
-        let mut hasher = SipHasher13::new_with_key(&self.hash_key);
-        place(&mut hasher, host, server);
-        for header in headers.iter().filter(|header| is_read(header.name, names)) {
-            text(&mut hasher, header.name);
-            text(&mut hasher, &header.value);
+    /// The key of a request to the host spoken to at the address `server`: of all fields that may name a
+    /// token or tell the client.
+    pub(super) fn key(&self, host: &[u8], server: IpAddr, head: &RequestHead<'_>, names: &TokenNames) -> Key {
+        let mut reading = SipHasher13::new_with_key(&self.hash_key);
+        let mut client = self.names_key.build_hasher();
+        place(&mut reading, host, server);
+        (head.version, head.method).hash(&mut client);
+        for header in head.headers {
+            client.write(header.name);
+            if is_read(header.name, names) {
+                text(&mut reading, header.name);
+                text(&mut reading, &header.value);
+            } else if header.name.eq_ignore_ascii_case(b"accept-language") {
+                client.write(&header.value);
+            }
         }
-        hasher.finish128().as_u128()
+        Key { reading: reading.finish128().as_u128(), client: client.finish() }
     }
 
-    pub(super) fn reading(&mut self, key: u128) -> Option<Arc<Reading>> {
-        self.readings.get(key)
+    pub(super) fn reading(&mut self, key: Key) -> Option<Arc<Reading>> {
+        self.readings.get(key.reading)
     }
 
-    pub(super) fn remember(&mut self, key: u128, reading: &Arc<Reading>) {
-        if reading.is_small() {
-            self.readings.put(key, reading.clone());
-        }
+    pub(super) fn remember(&mut self, key: Key, reading: &Arc<Reading>) {
+        self.readings.put(key.reading, reading.clone());
+    }
+
+    /// An earlier request of the flow with the same fields.
+    pub(super) fn like(&mut self, key: Key, flow: FlowId) -> Option<Arc<Like>> {
+        self.likes.get(key.on_flow(flow))
+    }
+
+    pub(super) fn remember_like(&mut self, key: Key, flow: FlowId, like: Like) {
+        self.likes.put(key.on_flow(flow), Arc::new(like));
     }
 
     /// The site of a Host value (or authority) at the address `server`.
@@ -182,17 +239,16 @@ fn text(hasher: &mut SipHasher13, text: &[u8]) {
 /// Values by their keyed hashes. When the young generation is full, what was not asked for since the
 /// last time that it was is forgotten.
 struct Generations<V> {
+    limit: usize,
     young: HashMap<u128, Arc<V>, FixedState>,
     old: HashMap<u128, Arc<V>, FixedState>,
 }
 
-impl<V> Default for Generations<V> {
-    fn default() -> Self {
-        Self { young: HashMap::default(), old: HashMap::default() }
-    }
-}
-
 impl<V> Generations<V> {
+    fn new(limit: usize) -> Self {
+        Self { limit, young: HashMap::default(), old: HashMap::default() }
+    }
+
     fn get(&mut self, key: u128) -> Option<Arc<V>> {
         if let Some(value) = self.young.get(&key) {
             return Some(value.clone());
@@ -203,7 +259,7 @@ impl<V> Generations<V> {
     }
 
     fn put(&mut self, key: u128, value: Arc<V>) {
-        if self.young.len() >= GENERATION {
+        if self.young.len() >= self.limit {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, value);
@@ -215,12 +271,19 @@ mod tests {
     use std::borrow::Cow;
 
     use super::*;
+    use crate::base::time::FrameId;
+    use crate::proto::HttpVersion;
 
     fn key(host: &str, server: u8, headers: &[(&'static str, &'static str)]) -> u128 {
+        keys(host, server, headers).reading
+    }
+
+    fn keys(host: &str, server: u8, headers: &[(&'static str, &'static str)]) -> Key {
         let headers: Vec<_> =
             headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: Cow::Borrowed(v.as_bytes()) }).collect();
         let recall = Recall::new([7; 16]);
-        recall.key(host.as_bytes(), [10, 0, 0, server].into(), &headers, &TokenNames::default())
+        let head = RequestHead { method: b"GET", target: b"/", version: HttpVersion::V11, headers: &headers };
+        recall.key(host.as_bytes(), [10, 0, 0, server].into(), &head, &TokenNames::default())
     }
 
     #[test]
@@ -239,8 +302,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_flow_says_again_depends_on_names_their_order_and_the_language() {
+        let one = [("Cookie", "a=b"), ("Accept", "*/*"), ("Accept-Language", "en")];
+        let flow = |number| FlowId(FrameId { number, ..FrameId::default() });
+        let on_flow = |headers: &[_], number| keys("h", 1, headers).on_flow(flow(number));
+        assert_eq!(on_flow(&one, 1), on_flow(&[one[0], ("Accept", "text/html"), one[2]], 1));
+        let others = [
+            on_flow(&one, 2),
+            on_flow(&one[..2], 1),
+            on_flow(&[one[0], one[2], one[1]], 1),
+            on_flow(&[one[0], one[1], ("Accept-Language", "de")], 1),
+            on_flow(&[("Cookie", "a=c"), one[1], one[2]], 1),
+        ];
+        assert!(!others.contains(&on_flow(&one, 1)));
+    }
+
+    #[test]
     fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
-        let mut sites = Generations::default();
+        let mut sites = Generations::new(GENERATION);
         sites.put(u128::MAX, Arc::new(0));
         for n in 0..3 * GENERATION as u128 {
             sites.put(n, Arc::new(n));

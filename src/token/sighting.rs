@@ -130,6 +130,41 @@ pub struct RequestView {
     pub gaps: u32,
 }
 
+/// One request as it travels on. Most repeat an earlier one of their flow in all but the target: the
+/// same fields of the same client. These share the view of that one.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Identity.
+    pub id: RequestId,
+    /// Frame of its first byte.
+    pub first: Stamp,
+    /// Frame that completed its head.
+    pub complete: Stamp,
+    /// Keyed hash of method, path and query as on the wire: equal for one request on both legs of a
+    /// proxy. `None` when only the response was seen.
+    pub hash: Option<u64>,
+    /// The request, or the one that it repeats.
+    pub like: Arc<RequestView>,
+}
+
+impl Request {
+    /// A request that repeats none.
+    #[must_use]
+    pub fn new(view: Arc<RequestView>, hash: Option<u64>) -> Self {
+        Self { id: view.id, first: view.first, complete: view.complete, hash, like: view }
+    }
+
+    /// A view of its own. Path and query are those of the request that it repeats.
+    #[must_use]
+    pub fn view(&self) -> Arc<RequestView> {
+        if self.id == self.like.id {
+            return Arc::clone(&self.like);
+        }
+        let Self { id, first, complete, .. } = *self;
+        Arc::new(RequestView { id, first, complete, ..(*self.like).clone() })
+    }
+}
+
 /// The HTTP part of a request; texts are masked, printable and cut at 1 KiB.
 #[derive(Clone, Debug)]
 pub struct HttpView {
@@ -143,8 +178,6 @@ pub struct HttpView {
     pub path: Box<str>,
     /// Query with every value masked; `None` without a `?`.
     pub query: Option<Box<str>>,
-    /// Keyed hash of method, path and query as on the wire: equal for one request on both legs of a proxy.
-    pub request_hash: u64,
 }
 
 /// One token as it may be seen: its ref and what the rules say of it.
@@ -214,7 +247,7 @@ pub struct TokenSighting {
     /// What was done with it.
     pub action: TokenUse,
     /// The request that presented it, or that the issuing reply answers.
-    pub request: Arc<RequestView>,
+    pub request: Request,
     /// The frame judged by: completing the request head, or the reply head.
     pub at: Stamp,
     /// It travelled in cleartext.
@@ -238,7 +271,7 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct OutcomeSighting {
     /// The request.
-    pub request: Arc<RequestView>,
+    pub request: Request,
     /// The refs of the tokens it presented, those by the server's address included, each with what
     /// became of it.
     pub tokens: SmallVec<[(TokenRef, Outcome); 2]>,

@@ -15,7 +15,7 @@ use crate::base::ids::DigestKey;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowId, FlowInfo};
 use crate::identity::Language;
-use crate::identity::forwarded::Sender;
+use crate::identity::forwarded::{self, Sender};
 use crate::identity::ja4::{Transport, ja4_stable};
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
@@ -23,7 +23,7 @@ use crate::proto::{
     Ambiguity, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters, RequestHead, ResponseHead,
 };
 
-use view::{ends, http_view, view_of_flow};
+use view::{ends, http_view, is_as_before, request_hash, view_of_flow};
 pub use waiting::FlowTokens;
 use waiting::Waiting;
 
@@ -35,16 +35,19 @@ use super::header_orders::HeaderOrders;
 use super::login::{LoginRules, Page};
 use super::mask::{self, Known};
 use super::names::TokenNames;
-use super::recall::{Reading, Recall, Secrets};
+use super::recall::{Key, Like, Reading, Recall, Secrets};
 use super::service::Site;
 use super::sighting::{
-    Carrier, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, RequestId, RequestView, SeenToken, TokenClass,
-    TokenSighting, TokenUse, Transaction, TransactionToken,
+    Carrier, HttpView, Issued, Outcome, OutcomeSighting, PathKind, PathSighting, Request, RequestId, RequestView,
+    SeenToken, TokenClass, TokenSighting, TokenUse, Transaction, TransactionToken,
 };
 use super::strength;
 use super::tls::TlsHandshake;
-use super::url;
+use super::url::{self, Target};
 use super::{form, json};
+
+/// The purpose of a path that logs nobody in or out, and whose reply issues no tokens in its body.
+const NO_LOGIN: (Page, bool) = (Page::Other, false);
 
 /// Tokens of a request that what is odd about its path is told with.
 const PATH_TOKENS: usize = 2;
@@ -82,13 +85,13 @@ impl Seen {
     #[must_use]
     pub fn flow(&self) -> FlowId {
         let request = match self {
-            Self::Token(token) => &token.request,
-            Self::Outcome(outcome) => &outcome.request,
-            Self::Path(path) => &path.request,
-            Self::Transaction(transaction) => &transaction.request,
-            Self::Tls(handshake) => return handshake.view.id.flow,
+            Self::Token(token) => token.request.id,
+            Self::Outcome(outcome) => outcome.request.id,
+            Self::Path(path) => path.request.id,
+            Self::Transaction(transaction) => transaction.request.id,
+            Self::Tls(handshake) => handshake.view.id,
         };
-        request.id.flow
+        request.flow
     }
 }
 
@@ -180,83 +183,78 @@ impl TokenTap {
         (first, complete): (Stamp, Stamp),
         head: &RequestHead<'_>,
     ) {
-        let server = ends(flow, dir).1.ip;
+        let (source, server) = ends(flow, dir);
+        let server = server.ip;
         let target = url::split(head.method, head.target);
         // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
         let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();
         let rules = self.rules.clone();
-        let key = self.recall.key(host, server, head.headers, &rules.names);
-        let repeated = self.recall.reading(key).and_then(|reading| {
-            let known = reading.known(head, &rules.names)?;
-            let of_target = find::may_name_token(target, &rules.names, reading.site.host());
-            let http = (!of_target).then(|| http_view(head, target, &reading.host, &known, &self.hash_key))?;
-            Some((reading, http))
+        let key = self.recall.key(host, server, head, &rules.names);
+        let sender = forwarded::sender(&rules.topology, source.ip, state.named(dir), head.headers);
+        let tls = self.tls_client(state, sender, head);
+        let hash = Some(request_hash(head.method, target, &self.hash_key));
+        let id = RequestId { flow: flow.id, ordinal };
+        let like = self.recall.like(key, flow.id).filter(|_| !id.is_rival()).filter(|like| {
+            // What logs in is told as it is.
+            let is_plain = rules.login.purpose(like.reading.site.host(), target.path) == NO_LOGIN;
+            let of_target = find::may_name_token(target, &rules.names, like.reading.site.host());
+            is_plain
+                && !of_target
+                && like.sender == sender
+                && like.view.client.tls == tls
+                && is_as_before(flow, &like.view)
         });
-        let (reading, http) = match repeated {
-            Some((reading, http)) => {
-                self.counters.ignored.add(reading.ignored);
-                (reading, http)
+        let (reading, request, (page, asks_for_tokens)) = match like {
+            Some(like) => {
+                self.counters.ignored.add(like.reading.ignored);
+                let request = Request { id, first, complete, hash, like: like.view.clone() };
+                (like.reading.clone(), request, NO_LOGIN)
             }
             None => {
-                let (before, limits) = (self.counters.ignored, self.counters.limits());
-                let site = self.recall.site(host, server);
-                let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
-                finder.request(head, target);
-                let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
-                let found = finder.finish();
-                let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
-                let known = known(&found, &tokens);
-                let limit_hits = &mut self.counters.interned_user_agents_limit_hits;
-                let user_agent = self.agents.read(head.all("user-agent").next(), &known, limit_hits);
-                let host = shown_host(&site, &known);
-                let http = http_view(head, target, &host, &known, &self.hash_key);
-                let reading = Arc::new(Reading {
-                    host,
-                    user_agent,
-                    tokens: distinct(tokens),
-                    cookies,
-                    ignored: self.counters.ignored.since(&before),
-                    secrets: Secrets::of(&known, head.headers, &rules.names),
-                    site,
-                });
-                let of_target = find::may_name_token(target, &rules.names, reading.site.host());
-                if !of_target && limits == self.counters.limits() {
-                    self.recall.remember(key, &reading);
+                let (reading, http, is_small) = self.read(key, head, target, host, server);
+                let mut view = RequestView {
+                    id,
+                    first,
+                    complete,
+                    http: Some(http),
+                    inner_hop: rules.topology.is_inner_hop(source.ip, server),
+                    ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
+                };
+                let client = &mut view.client;
+                if id.is_rival() {
+                    // Its bytes may be a mixture of two copies: what they say of a program speaks against nobody.
+                    client.user_agent = None;
+                } else {
+                    let limit_hits = &mut self.counters.header_orders_limit_hits;
+                    client.header_order = Some(self.header_orders.read(head, limit_hits));
+                    client.language = head.all("accept-language").next().and_then(Language::read);
                 }
-                (reading, http)
+                client::behind(client, sender);
+                client.tls = tls;
+                let view = Arc::new(view);
+                let disagrees = matches!(sender, Sender::Behind { disagree: true, .. });
+                if disagrees {
+                    let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
+                    let tokens = reading.tokens.iter().take(PATH_TOKENS).cloned().collect();
+                    let request = view.clone();
+                    self.seen.push(Seen::Path(PathSighting { kind, from_client: true, request, tokens, at: complete }));
+                }
+                // The metadata log shows each request as it is.
+                let is_usual = is_small && !disagrees && !id.is_rival() && !reading.tokens.is_empty();
+                if is_usual && !self.transactions {
+                    let like = Like { reading: reading.clone(), view: view.clone(), sender };
+                    self.recall.remember_like(key, flow.id, like);
+                }
+                let purpose = rules.login.purpose(reading.site.host(), target.path);
+                (reading, Request::new(view, hash), purpose)
             }
         };
-        let mut view = RequestView {
-            id: RequestId { flow: flow.id, ordinal },
-            first,
-            complete,
-            http: Some(http),
-            ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
-        };
-        let client = &mut view.client;
-        client.tls = state.rare.as_ref().and_then(|rare| rare.tls.fingerprint());
-        if !view.id.is_rival() {
-            client.header_order = Some(self.header_orders.read(head, &mut self.counters.header_orders_limit_hits));
-            client.language = head.all("accept-language").next().and_then(Language::read);
-        } else {
-            // Its bytes may be a mixture of two copies: what they say of a program speaks against nobody.
-            client.user_agent = None;
-        }
-        let disagree = self.tell_client(&mut view, state.named(dir), head);
-        let view = Arc::new(view);
-        if disagree {
-            let kind = PathKind::Ambiguous(Ambiguity::ForwardedHeaders);
-            let tokens = reading.tokens.iter().take(PATH_TOKENS).cloned().collect();
-            let request = view.clone();
-            self.seen.push(Seen::Path(PathSighting { kind, from_client: true, request, tokens, at: complete }));
-        }
+        self.count_sender(sender);
         for token in &reading.tokens {
-            self.sighting(token, TokenUse::Presented, &view, complete);
+            self.sighting(token, TokenUse::Presented, &request, complete);
         }
-        let page = rules.login.page(reading.site.host(), target.path);
-        let asks_for_tokens = rules.login.is_token_endpoint(reading.site.host(), target.path);
-        let waiting = Box::new(Waiting { view, reading, with_body: None, page, asks_for_tokens });
-        if waiting.view.id.is_rival() {
+        let waiting = Box::new(Waiting { request, reading, with_body: None, page, asks_for_tokens });
+        if id.is_rival() {
             return self.transaction(&waiting, None, &[]);
         }
         if form::is_form(head.headers) {
@@ -271,6 +269,56 @@ impl TokenTap {
         }
     }
 
+    /// What the fields of a request came to and its texts, read now or an equal one before. The last: it is
+    /// worth remembering, and nothing of it is in the target.
+    fn read(
+        &mut self,
+        key: Key,
+        head: &RequestHead<'_>,
+        target: Target<'_>,
+        host: &[u8],
+        server: IpAddr,
+    ) -> (Arc<Reading>, HttpView, bool) {
+        let rules = self.rules.clone();
+        let repeated = self.recall.reading(key).and_then(|reading| {
+            let known = reading.known(head, &rules.names)?;
+            let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+            let http = (!of_target).then(|| http_view(head, target, &reading.host, &known))?;
+            Some((reading, http))
+        });
+        if let Some((reading, http)) = repeated {
+            self.counters.ignored.add(reading.ignored);
+            return (reading, http, true);
+        }
+        let (before, limits) = (self.counters.ignored, self.counters.limits());
+        let site = self.recall.site(host, server);
+        let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
+        finder.request(head, target);
+        let cookies = u32::try_from(finder.cookies()).unwrap_or(u32::MAX);
+        let found = finder.finish();
+        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        let known = known(&found, &tokens);
+        let limit_hits = &mut self.counters.interned_user_agents_limit_hits;
+        let user_agent = self.agents.read(head.all("user-agent").next(), &known, limit_hits);
+        let host = shown_host(&site, &known);
+        let http = http_view(head, target, &host, &known);
+        let reading = Arc::new(Reading {
+            host,
+            user_agent,
+            tokens: distinct(tokens),
+            cookies,
+            ignored: self.counters.ignored.since(&before),
+            secrets: Secrets::of(&known, head.headers, &rules.names),
+            site,
+        });
+        let of_target = find::may_name_token(target, &rules.names, reading.site.host());
+        let is_small = !of_target && limits == self.counters.limits() && reading.is_small();
+        if is_small {
+            self.recall.remember(key, &reading);
+        }
+        (reading, http, is_small)
+    }
+
     fn on_response(
         &mut self,
         state: &mut FlowTokens,
@@ -280,13 +328,13 @@ impl TokenTap {
         head: &ResponseHead<'_>,
     ) {
         let request = answers.and_then(|ordinal| self.take_waiting(state, ordinal, head.version));
-        let (site, view) = match &request {
-            Some(waiting) => (waiting.reading.site.clone(), waiting.view.clone()),
+        let (site, answered) = match &request {
+            Some(waiting) => (waiting.reading.site.clone(), waiting.request.clone()),
             None => {
                 let client_dir = dir.opposite();
                 let id = RequestId { flow: flow.id, ordinal: answers.unwrap_or(u32::MAX) };
                 let view = RequestView { id, complete, ..self.flow_view(state, flow, client_dir, first) };
-                (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Arc::new(view))
+                (Arc::new(Site::new(b"", ends(flow, dir).0.ip)), Request::new(Arc::new(view), None))
             }
         };
         let presented = request.as_deref().map_or(&[][..], Waiting::presented);
@@ -323,7 +371,7 @@ impl TokenTap {
                 [Some(t.token), t.by_address].into_iter().flatten().map(move |token| (token, outcome))
             });
             self.seen.push(Seen::Outcome(OutcomeSighting {
-                request: view.clone(),
+                request: answered.clone(),
                 tokens: judged.collect(),
                 renewed: set
                     .iter()
@@ -343,7 +391,7 @@ impl TokenTap {
                 && matches!(t.class, TokenClass::Session | TokenClass::Idp | TokenClass::Edge)
         };
         for token in presented.iter().filter(|t| t.carrier == Carrier::Cookie && deleted(t) || logged_out(t)) {
-            self.sighting(token, TokenUse::Deleted, &view, complete);
+            self.sighting(token, TokenUse::Deleted, &answered, complete);
         }
         let mut issued: SmallVec<[SeenToken; 2]> = SmallVec::new();
         for (token, found) in set.iter().filter(|(_, f)| !f.set.deletes) {
@@ -355,7 +403,7 @@ impl TokenTap {
                 http_only: found.set.http_only,
                 same_site: found.set.same_site,
             };
-            self.sighting(token, TokenUse::Issued(issue), &view, complete);
+            self.sighting(token, TokenUse::Issued(issue), &answered, complete);
             issued.push(token.clone());
         }
         if let Some(request) = request {
@@ -374,7 +422,7 @@ impl TokenTap {
     /// The request with this ordinal. Replies of HTTP/1 come in order, so requests before it will
     /// get none.
     fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Box<Waiting>> {
-        let at = state.waiting.iter().position(|w| w.view.id.ordinal == ordinal)?;
+        let at = state.waiting.iter().position(|w| w.request.id.ordinal == ordinal)?;
         if version < HttpVersion::V2 {
             for unanswered in state.waiting.drain(..at) {
                 self.transaction(&unanswered, None, &[]);
@@ -408,12 +456,12 @@ impl TokenTap {
         self.seen.push(Seen::Transaction(Transaction {
             tokens: presented.chain(issued).collect(),
             cookies: request.reading.cookies,
-            request: request.view.clone(),
+            request: request.request.view(),
             status,
         }));
     }
 
-    fn sighting(&mut self, token: &SeenToken, action: TokenUse, request: &Arc<RequestView>, at: Stamp) {
+    fn sighting(&mut self, token: &SeenToken, action: TokenUse, request: &Request, at: Stamp) {
         self.counters.sighted(token.class);
         self.seen.push(Seen::Token(TokenSighting {
             token: token.clone(),
@@ -425,26 +473,23 @@ impl TokenTap {
         }));
     }
 
-    /// Completes the view of a request by who its client is. Answers whether the headers of a trusted
-    /// proxy name different ones.
-    fn tell_client(&mut self, view: &mut RequestView, named: Option<IpAddr>, head: &RequestHead<'_>) -> bool {
-        let topology = &*self.rules.topology;
-        let peer = view.source.ip;
-        view.inner_hop = topology.is_inner_hop(peer, view.destination.ip);
-        match client::behind_proxies(&mut view.client, topology, (peer, named), head.headers) {
-            Sender::Peer { ignored } => {
-                self.counters.forwarded_ignored += u64::from(ignored);
-                false
-            }
-            Sender::Behind { client, disagree } => {
-                if let Err(why) = client {
-                    self.counters.unresolved(why);
-                }
+    /// The TLS client that sent a request: of its own connection, or as a trusted proxy tells.
+    fn tls_client(&mut self, state: &FlowTokens, sender: Sender, head: &RequestHead<'_>) -> Option<Arc<str>> {
+        match sender {
+            Sender::Peer { .. } => state.rare.as_ref()?.tls.fingerprint(),
+            Sender::Behind { .. } => {
                 let limit_hits = &mut self.counters.interned_fingerprints_limit_hits;
-                let ja4 = topology.ja4_header.as_deref();
-                view.client.tls = ja4.and_then(|name| self.fingerprints.read(head.all(name), limit_hits));
-                disagree
+                let ja4 = self.rules.topology.ja4_header.as_deref();
+                ja4.and_then(|name| self.fingerprints.read(head.all(name), limit_hits))
             }
+        }
+    }
+
+    fn count_sender(&mut self, sender: Sender) {
+        match sender {
+            Sender::Peer { ignored } => self.counters.forwarded_ignored += u64::from(ignored),
+            Sender::Behind { client: Err(why), .. } => self.counters.unresolved(why),
+            Sender::Behind { .. } => {}
         }
     }
 
@@ -453,7 +498,7 @@ impl TokenTap {
         let mut view = view_of_flow(flow, dir, None, at);
         let (peer, topology) = (view.source.ip, &*self.rules.topology);
         view.inner_hop = topology.is_inner_hop(peer, view.destination.ip);
-        client::behind_proxies(&mut view.client, topology, (peer, state.named(dir)), &[]);
+        client::behind(&mut view.client, forwarded::sender(topology, peer, state.named(dir), &[]));
         view
     }
 
@@ -461,7 +506,7 @@ impl TokenTap {
     /// one, whoever opened the flow.
     fn path(&mut self, state: &FlowTokens, flow: &FlowInfo, kind: PathKind, dir: Direction, at: Stamp) {
         let (request, tokens) = match state.waiting.last() {
-            Some(waiting) => (waiting.view.clone(), waiting.presented().iter().take(PATH_TOKENS).cloned().collect()),
+            Some(waiting) => (waiting.request.view(), waiting.presented().iter().take(PATH_TOKENS).cloned().collect()),
             None => (Arc::new(self.flow_view(state, flow, Direction::Forward, at)), SmallVec::new()),
         };
         let from_client = ends(flow, dir).0 == request.source;

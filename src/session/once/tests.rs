@@ -160,9 +160,8 @@ fn other_requests_and_later_ones_are_not_the_same() {
     world.wait(1.0);
     present(&mut world, &near);
     let other = world.on_leg(PROXY, SERVER, &nobody(&victim));
-    let http = other.http.clone().map(|http| crate::token::sighting::HttpView { request_hash: 2, ..http });
-    let other = Arc::new(RequestView { http, ..other });
-    world.token(&strong(1), TokenUse::Presented, &other);
+    world.hash = 2;
+    world.token(&strong(1), TokenUse::Presented, &Arc::new(other));
     assert_eq!(repeats(&world), [0; 3], "another target");
 
     world.wait(1.0);
@@ -293,9 +292,9 @@ fn memory_is_bounded() {
     let mut world = World::new();
     let request = Arc::new(world.on_leg(VICTIM, SERVER, &firefox(VICTIM)));
     let sighting = |n: usize| TokenSighting {
-        token: crate::token::SeenToken { token: crate::base::ids::Digest16((n as u128).to_be_bytes()), ..strong(1) },
+        token: crate::token::SeenToken { token: crate::base::ids::Digest16((n as u128).to_le_bytes()), ..strong(1) },
         action: TokenUse::Presented,
-        request: Arc::clone(&request),
+        request: crate::token::Request::new(Arc::clone(&request), Some(1)),
         at: request.complete,
         plaintext: true,
     };

@@ -11,17 +11,37 @@ use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
 use super::{SessionTable, change, host};
 use crate::base::ids::{Digest16, TokenRef};
+use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
 use crate::identity::user_agent::Kind;
 use crate::token::strength;
-use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass, TokenSighting};
+use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass, TokenSighting, TokenUse};
 
 /// Fewest unissued values of one client that are worth an observation; the rules ask for more.
 const FEWEST_GUESSES: u32 = 5;
 
 impl SessionTable {
+    /// Whether a token was presented by its owner, of whom nothing is new, while nobody else uses it.
+    /// Then the session has counted it and nothing is left to be judged.
+    pub(super) fn presented_again(&mut self, sighting: &TokenSighting, mac: Option<MacAddr>) -> bool {
+        let TokenSighting { token, request, at, .. } = sighting;
+        let again = matches!(sighting.action, TokenUse::Presented)
+            && self.lineage.write(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
+                == Some(true);
+        if again {
+            self.make_room();
+        }
+        again
+    }
+
+    /// The observation of what [`Self::apply`] gave back.
+    #[must_use]
+    pub fn whole(&self, again: &TokenSighting) -> Arc<Observation> {
+        Arc::new(self.of_owner(again.clone(), Trigger::Presented))
+    }
+
     /// A client presented a token.
     pub(super) fn presented(&mut self, sighting: TokenSighting, out: &mut Vec<Evidence>) {
         if sighting.token.is_password() {
@@ -30,7 +50,7 @@ impl SessionTable {
         let Some(id) = self.find(&sighting.token).or_else(|| self.adopt(&sighting)) else {
             return self.exposed(sighting, Trigger::Presented, out);
         };
-        let (client, ts) = (&sighting.request.client, sighting.at.ts);
+        let (client, ts) = (&sighting.request.like.client, sighting.at.ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
         let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
@@ -49,7 +69,7 @@ impl SessionTable {
     /// A session whose first use is seen, where the token is one to be followed. `None` also where no
     /// memory is left for it.
     fn adopt(&mut self, sighting: &TokenSighting) -> Option<TokenRef> {
-        let client = &sighting.request.client;
+        let client = &sighting.request.like.client;
         if sighting.token.class != TokenClass::Basic {
             self.guessers.presented(sighting);
         }
@@ -75,7 +95,7 @@ impl SessionTable {
         out: &mut Vec<Evidence>,
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
-            let (client, neighbours) = (&sighting.request.client, &self.neighbours);
+            let (client, neighbours) = (&sighting.request.like.client, &self.neighbours);
             change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
         }
         if repeat.newly_exposed {
@@ -189,7 +209,7 @@ impl SessionTable {
         Observation {
             trigger,
             token: sighting.token,
-            request: sighting.request,
+            request: sighting.request.view(),
             plaintext: sighting.plaintext,
             outcome: Outcome::Unknown,
             status: None,
@@ -214,19 +234,27 @@ impl SessionTable {
 
     /// A reply: counts for the bindings, and completes the observations that waited for it.
     pub(super) fn answered(&mut self, reply: &OutcomeSighting, out: &mut Vec<Evidence>) {
-        let request = &*reply.request;
+        let request = &*reply.request.like;
         let mac = self.mac_of(request);
-        let located = mac.map(|mac| ClientIdentity { mac: Some(mac), ..request.client.clone() });
-        let client = located.as_ref().unwrap_or(&request.client);
+        let mut located = None;
         // Several refs may lead to one session: its request was answered once.
         let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
         for (token, outcome) in &reply.tokens {
             let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
             counted.push(id);
-            if self.once.is_repeat(request.id, *token) {
+            if self.once.is_repeat(reply.request.id, *token) {
                 continue;
             }
             let server = request.destination.ip;
+            let again =
+                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), *outcome);
+            if self.lineage.write(id, again) == Some(true) {
+                continue;
+            }
+            let client = located.get_or_insert_with(|| {
+                let client = request.client.clone();
+                ClientIdentity { mac: mac.or(client.mac), ..client }
+            });
             let (neighbours, homes) = (&self.neighbours, &mut self.homes);
             change(&self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
@@ -241,7 +269,7 @@ impl SessionTable {
             let outcome = reply.tokens.iter().find(|(t, _)| *t == token).map_or(Outcome::Unknown, |(_, o)| *o);
             (outcome, reply.renewed.contains(&token))
         };
-        for (mut observation, judged) in self.pending.answered(request.id) {
+        for (mut observation, judged) in self.pending.answered(reply.request.id) {
             let (outcome, renewed) = said(observation.token.token);
             if judged {
                 observation.trigger = Trigger::LateOutcome;
@@ -270,7 +298,7 @@ impl SessionTable {
                 continue;
             }
             let (outcome, renewed) = said(guess.token.token);
-            let source = source(guess.request.client.address).bytes();
+            let source = source(guess.request.like.client.address).bytes();
             let guesser = self.key.digest(&[b"guesser", &source, guess.token.id.as_bytes()]);
             let guesses = Guesses { guesser, values: tries.values, refused: tries.refused, accepted: tries.accepted };
             out.push(Evidence::Use(Arc::new(Observation {

@@ -14,7 +14,7 @@ use crate::token::{Issued, TokenSighting};
 impl SessionTable {
     /// A server handed a token out: a new session, the child of one, or one that it knows already.
     pub(super) fn issued(&mut self, sighting: &TokenSighting, issued: Issued) {
-        let request = &*sighting.request;
+        let request = &*sighting.request.like;
         let (server, ts) = (request.destination.ip, sighting.at.ts);
         let host = host(request);
         if let Some(id) = self.find(&sighting.token) {
@@ -60,7 +60,7 @@ impl SessionTable {
             self.issued(sighting, issued);
             let homes = &mut self.homes;
             change(&self.lineage, &mut self.counters, id, |session| {
-                home.servers().for_each(|server| session.add_home(server, host(&sighting.request), homes));
+                home.servers().for_each(|server| session.add_home(server, host(&sighting.request.like), homes));
             });
         }
     }
@@ -80,7 +80,7 @@ impl SessionTable {
                 self.counters.alias_limit_hits += 1;
             }
         }
-        let (server, host, ts) = (sighting.request.destination.ip, host(&sighting.request), sighting.at.ts);
+        let (server, host, ts) = (sighting.request.like.destination.ip, host(&sighting.request.like), sighting.at.ts);
         let homes = &mut self.homes;
         change(&self.lineage, &mut self.counters, parent, |session| {
             session.rotated();
@@ -92,7 +92,7 @@ impl SessionTable {
     /// Its home ended a token. What is known of the session stays: whoever uses it now is odd.
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
-            let server = sighting.request.destination.ip;
+            let server = sighting.request.like.destination.ip;
             change(&self.lineage, &mut self.counters, id, |session| {
                 if session.is_home(server) && session.ended().is_none() {
                     session.set_ended(Some(sighting.at.ts));

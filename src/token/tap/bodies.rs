@@ -10,7 +10,7 @@ use crate::flow::Direction;
 use crate::token::find::Finder;
 use crate::token::mask::{self, Known};
 use crate::token::service::Site;
-use crate::token::sighting::{HttpView, Issued, RequestView, SeenToken, TokenUse};
+use crate::token::sighting::{HttpView, Issued, Request, RequestView, SeenToken, TokenUse};
 use crate::token::{form, json};
 
 /// A body that was asked for.
@@ -18,7 +18,7 @@ pub(super) struct Awaited {
     dir: Direction,
     /// It is of a reply.
     reply: bool,
-    view: Arc<RequestView>,
+    request: Request,
     site: Arc<Site>,
     /// Of a reply: what its request presented.
     presented: SmallVec<[SeenToken; 2]>,
@@ -30,9 +30,9 @@ impl FlowTokens {
     pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
         let bodies = &mut self.rare().bodies;
         bodies.retain(|a| a.dir != dir);
-        let (view, site) = (request.view.clone(), request.reading.site.clone());
+        let (asked, site) = (request.request.clone(), request.reading.site.clone());
         let presented = if reply { request.presented().into() } else { SmallVec::new() };
-        bodies.push(Awaited { dir, reply, view, site, presented });
+        bodies.push(Awaited { dir, reply, request: asked, site, presented });
     }
 }
 
@@ -53,7 +53,7 @@ impl TokenTap {
         body: &[u8],
         whole: bool,
     ) {
-        let of_it = |a: &Awaited| a.dir == dir && a.view.id.ordinal == ordinal;
+        let of_it = |a: &Awaited| a.dir == dir && a.request.id.ordinal == ordinal;
         let Some(bodies) = state.rare.as_mut().map(|rare| &mut rare.bodies) else { return };
         let Some(index) = bodies.iter().position(of_it) else { return };
         let awaited = bodies.swap_remove(index);
@@ -69,23 +69,25 @@ impl TokenTap {
 
     /// A form presents tokens.
     fn on_form(&mut self, state: &mut FlowTokens, form: Awaited, at: Stamp, body: &[u8], whole: bool) {
-        let Awaited { mut view, site, .. } = form;
+        let Awaited { mut request, site, .. } = form;
         let rules = self.rules.clone();
         let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
         finder.form(body, whole);
         let found = finder.finish();
         let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        let view = request.view();
         if let Some(http) = view.http.as_ref().and_then(|http| without(http, &known(&found, &tokens))) {
-            view = Arc::new(RequestView { http: Some(http), ..(*view).clone() });
+            let masked = RequestView { http: Some(http), ..(*view).clone() };
+            request = Request::new(Arc::new(masked), request.hash);
         }
         let tokens = distinct(tokens);
         for token in &tokens {
-            self.sighting(token, TokenUse::Presented, &view, at);
+            self.sighting(token, TokenUse::Presented, &request, at);
         }
         // Its reply, if that is still to come, judges these as well.
-        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.view.id == view.id) {
+        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.request.id == request.id) {
             waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
-            waiting.view = view;
+            waiting.request = request;
             // A password is none of the request's tokens: nothing that the reply says of it matters.
             let mut of_body = tokens.into_iter().filter(|token| !token.is_password()).peekable();
             if of_body.peek().is_some() {
@@ -108,7 +110,7 @@ impl TokenTap {
                 replaces_by_address: old.and_then(|t| t.by_address),
                 ..Issued::default()
             };
-            self.sighting(&token, TokenUse::Issued(issue), &reply.view, at);
+            self.sighting(&token, TokenUse::Issued(issue), &reply.request, at);
         }
     }
 }

@@ -142,6 +142,35 @@ impl Bench {
     }
 }
 
+#[test]
+fn a_repeat_shares_the_view_of_the_request_before_and_is_one_of_its_own() {
+    let mut bench = Bench::new();
+    bench.tap.transactions = false;
+    let cookie = format!("PHPSESSID={STRONG}");
+    let fields = [HOST, ("Cookie", &*cookie), ("Accept-Language", "en")];
+    let mut request = |target: &str, list: &[(&str, &str)], gaps| {
+        bench.flow.gaps = gaps;
+        let seen = bench.request(target, list);
+        tokens(&seen)[0].request.clone()
+    };
+    let first = request("/a?b=1", &fields, 0);
+    let again = request("/c", &fields, 0);
+    assert!(Arc::ptr_eq(&first.like, &again.like) && first.hash != again.hash);
+    assert_eq!((again.id.ordinal, again.view().id, again.view().complete), (1, again.id, stamp(5)));
+    let others = [
+        request("/login", &fields, 0),
+        request(&format!("/?session_id={OTHER}"), &fields, 0),
+        request("/a", &[fields[0], fields[2], fields[1]], 0),
+        request("/a", &[fields[0], fields[1], ("Accept-Language", "de")], 0),
+        request("/a", &[fields[0], fields[1], fields[2], ("User-Agent", "x")], 0),
+        request("/a", &fields, 1),
+    ];
+    for other in others {
+        assert!(!Arc::ptr_eq(&first.like, &other.like) && other.like.id == other.id, "{}", other.id.ordinal);
+    }
+    assert_eq!(bench.tap.counters.sightings.iter().sum::<u64>(), 9, "one request has two tokens");
+}
+
 fn tokens(seen: &[Seen]) -> Vec<&TokenSighting> {
     seen.iter().filter_map(|s| if let Seen::Token(t) = s { Some(t) } else { None }).collect()
 }
@@ -179,10 +208,10 @@ fn a_request_presents_its_tokens_in_every_carrier() {
     assert_eq!(first.token.token, bench.digest(STRONG));
     assert_eq!((first.token.by_address, &*first.token.name, &*first.token.service), (None, "PHPSESSID", "shop.test"));
     assert!(first.token.strength >= 64 && first.plaintext && matches!(first.action, TokenUse::Presented));
-    assert_eq!((first.at, first.request.first), (stamp(5), stamp(4)));
-    let client = &first.request.client;
+    assert_eq!((first.at, first.request.like.first), (stamp(5), stamp(4)));
+    let client = &first.request.like.client;
     assert_eq!((client.address, client.frame_mac), (Some("10.0.0.10".parse().unwrap()), Some(MacAddr([1; 6]))));
-    let http = first.request.http.as_ref().unwrap();
+    let http = first.request.like.http.as_ref().unwrap();
     assert_eq!((&*http.method, &*http.host), ("GET", "www.shop.test"));
     let marks = |t: &str| format!("‹ref:{}›", &bench.digest(t).to_string()[..4]);
     assert_eq!(*http.path, format!("/a;jsessionid={}/(S({}))/", marks(STRONG), marks("q7f0k2m9x4v8b1c6z3n5aa")));
@@ -328,7 +357,7 @@ fn a_reply_issues_rotates_and_deletes() {
     let [Seen::Token(issued), Seen::Transaction(transaction)] = &seen[..] else { panic!("{seen:?}") };
     let TokenUse::Issued(how) = issued.action else { panic!() };
     assert!(how.secure && how.http_only && how.same_site && how.replaces.is_none());
-    assert_eq!((issued.at, issued.request.client.address), (stamp(7), Some("10.0.0.10".parse().unwrap())));
+    assert_eq!((issued.at, issued.request.like.client.address), (stamp(7), Some("10.0.0.10".parse().unwrap())));
     assert_eq!((transaction.status, transaction.tokens.len(), transaction.tokens[0].issued), (Some(302), 1, true));
 
     bench.request("/", &[HOST, ("Cookie", &format!("PHPSESSID={STRONG}"))]);
@@ -385,9 +414,9 @@ fn a_reply_whose_request_was_not_seen_still_issues() {
     let mut bench = Bench::new();
     let seen = bench.answer(None, 200, &[("Set-Cookie", &format!("PHPSESSID={STRONG}"))]);
     let [Seen::Token(issued)] = &seen[..] else { panic!("{seen:?}") };
-    assert!(issued.request.http.is_none() && issued.request.client.user_agent.is_none());
-    assert_eq!(issued.request.client.address, Some("10.0.0.10".parse().unwrap()));
-    assert_eq!(issued.request.client.frame_mac, Some(MacAddr([1; 6])));
+    assert!(issued.request.like.http.is_none() && issued.request.like.client.user_agent.is_none());
+    assert_eq!(issued.request.like.client.address, Some("10.0.0.10".parse().unwrap()));
+    assert_eq!(issued.request.like.client.frame_mac, Some(MacAddr([1; 6])));
     assert_eq!((issued.token.token, &*issued.token.service), (bench.digest(STRONG), "10.0.1.20"));
 }
 
@@ -495,7 +524,7 @@ fn a_client_that_answered_the_call_is_still_the_client() {
     let message = Message::Request { ordinal: 0, dir: Direction::Reverse, first: stamp(1), complete: stamp(1), head };
     bench.tap.on_message(&mut bench.state, &bench.flow, message);
     let seen: Vec<_> = bench.tap.drain().collect();
-    let request = &tokens(&seen)[0].request;
+    let request = &tokens(&seen)[0].request.like;
     assert_eq!((request.source.port, request.client.frame_mac), (80, Some(MacAddr([2; 6]))));
 }
 

@@ -65,23 +65,26 @@ pub(super) fn view_of_flow(
 }
 
 /// The texts of a request, masked.
-pub(super) fn http_view(
-    head: &RequestHead<'_>,
-    target: Target<'_>,
-    host: &str,
-    known: &[Known<'_>],
-    hash_key: &[u8; 16],
-) -> HttpView {
-    let mut hasher = SipHasher13::new_with_key(hash_key);
-    // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
-    let path = if target.path.is_empty() { b"/" } else { target.path };
-    (head.method, path, target.query).hash(&mut hasher);
+pub(super) fn http_view(head: &RequestHead<'_>, target: Target<'_>, host: &str, known: &[Known<'_>]) -> HttpView {
     HttpView {
         version: head.version,
         method: mask::text(head.method, known),
         host: host.into(),
         path: mask::text(target.path, known),
         query: target.query.map(|query| mask::query(query, known)),
-        request_hash: hasher.finish(),
     }
+}
+
+/// Keyed hash of what a request asks for.
+pub(super) fn request_hash(method: &[u8], target: Target<'_>, hash_key: &[u8; 16]) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(hash_key);
+    // A proxy sends the empty path of an absolute form as `/` (RFC 9112 §3.2.1).
+    let path = if target.path.is_empty() { b"/" } else { target.path };
+    (method, path, target.query).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether nothing has happened to a flow since it carried this request.
+pub(super) const fn is_as_before(flow: &FlowInfo, request: &RequestView) -> bool {
+    request.gaps == flow.gaps && request.one_sided != flow.two_sided && request.midstream == flow.midstream
 }

@@ -10,7 +10,7 @@ use crate::flow::Direction;
 use crate::token::find::PAIR_LIMIT;
 use crate::token::login::Page;
 use crate::token::recall::Reading;
-use crate::token::sighting::{RequestView, SeenToken};
+use crate::token::sighting::{Request, RequestView, SeenToken};
 use crate::token::tls::FlowTls;
 
 /// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
@@ -83,7 +83,7 @@ impl FlowTokens {
 
 /// A request that waits.
 pub(super) struct Waiting {
-    pub(super) view: Arc<RequestView>,
+    pub(super) request: Request,
     pub(super) reading: Arc<Reading>,
     /// Its tokens, where its body had some as well.
     pub(super) with_body: Option<Box<[SeenToken]>>,

@@ -74,7 +74,7 @@ fn texts_hide_what_a_form_shows_to_be_a_token() {
     let mut bench = bench_of_bodies();
     bench.request("/club/sunshine-rider", &[HOST, FORM]);
     let seen = bench.body(Direction::Forward, "PHPSESSID=sunshine-rider", true);
-    assert_eq!(tokens(&seen)[0].request.http.as_ref().map(|h| &*h.path), Some("‹…›"));
+    assert_eq!(tokens(&seen)[0].request.like.http.as_ref().map(|h| &*h.path), Some("‹…›"));
     let Some(Seen::Transaction(told)) = bench.response(200, &[]).pop() else { panic!("no transaction") };
     assert_eq!(told.request.http.as_ref().map(|h| &*h.path), Some("‹…›"));
 }
@@ -133,7 +133,7 @@ fn a_rival_request_presents_tokens_and_waits_for_no_reply() {
     bench.tap.on_message(&mut bench.state, &bench.flow, message);
     let seen: Vec<Seen> = bench.tap.drain().collect();
     assert_eq!(ids(&seen), ["php_session Cookie"]);
-    let client = &tokens(&seen)[0].request.client;
+    let client = &tokens(&seen)[0].request.like.client;
     assert_eq!(client.address, Some(bench.flow.initiator.ip));
     let habits = (&client.user_agent, &client.header_order, client.language);
     assert!(matches!(habits, (None, None, None)), "they may be a mixture of two copies: {habits:?}");
