@@ -154,6 +154,12 @@ impl<S: MessageSink> Conversation<S> {
 
     fn begin_again(&mut self, flow: &FlowInfo, answer: &Piece<'_>, shared: &mut S) {
         let Some(said) = self.said.take() else { return };
+        // What was told of the decoy keeps its numbers.
+        match &self.parser {
+            Parser::Http1(http1) => self.next_ordinal = http1.next_ordinal(),
+            Parser::Idle(idle) => self.next_ordinal = idle.next_ordinal(),
+            Parser::None | Parser::Tls(_) | Parser::Stopped => {}
+        }
         self.parser = Parser::None;
         self.probes = [Probe::new(false), Probe::new(false)];
         let Said { dir, offset, at, bytes, answer: begun, .. } = *said;

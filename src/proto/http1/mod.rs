@@ -91,6 +91,11 @@ pub(super) struct Idle {
 }
 
 impl Idle {
+    /// The ordinal of the next request.
+    pub(super) const fn next_ordinal(&self) -> u32 {
+        self.next
+    }
+
     /// As [`Http1::is_guessed_client`].
     pub(super) fn is_guessed_client(&self, dir: Direction) -> bool {
         !self.asked && self.client == dir
