@@ -170,7 +170,8 @@ mod tests {
         answer
     }
 
-    fn start(port: u16, ready: &Arc<AtomicBool>) -> Result<Listener, ListenError> {
+    /// Metrics of a daemon that watches nothing.
+    fn no_metrics() -> Arc<Metrics> {
         let layout = Layout {
             interfaces: &[],
             outputs: &[],
@@ -180,7 +181,11 @@ mod tests {
             workers: 1,
             loaded: Timestamp(0),
         };
-        let metrics = Arc::new(Metrics::new(&layout).unwrap());
+        Arc::new(Metrics::new(&layout).unwrap())
+    }
+
+    fn start(port: u16, ready: &Arc<AtomicBool>) -> Result<Listener, ListenError> {
+        let metrics = no_metrics();
         Listener::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), None, metrics, Arc::clone(ready))
     }
 
@@ -209,16 +214,7 @@ mod tests {
         std::fs::write(&file, "tls_server_config: {cert_file: cert.pem, key_file: key.pem}").unwrap();
         let tls = crate::engine::web_config::load(&file).unwrap();
 
-        let layout = Layout {
-            interfaces: &[],
-            outputs: &[],
-            detectors: &[],
-            rules: &[],
-            pools: &[],
-            workers: 1,
-            loaded: Timestamp(0),
-        };
-        let metrics = Arc::new(Metrics::new(&layout).unwrap());
+        let metrics = no_metrics();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = Listener::start(address, Some(tls), metrics, Arc::default()).unwrap();
 

@@ -23,6 +23,7 @@ mod tests;
 mod tiles;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ pub struct DefragCounters {
 }
 
 /// A datagram that was put together, as some hosts read it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reassembled {
     /// Where it is from and where it goes.
     pub datagram: Datagram,
@@ -96,6 +97,14 @@ pub struct Reassembled {
     pub cut: u32,
     /// Its fragments overlap with other bytes: there is another reading.
     pub conflict: bool,
+}
+
+impl fmt::Debug for Reassembled {
+    /// The payload may hold a token: only how long it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { datagram, payload, cut, conflict } = self;
+        write!(f, "Reassembled({datagram:?}, {} + {cut} bytes, conflict: {conflict})", payload.len())
+    }
 }
 
 impl Reassembled {

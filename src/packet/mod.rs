@@ -13,6 +13,8 @@ pub mod tcp;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
 pub use fragment::{Datagram, Fragment};
@@ -66,7 +68,7 @@ impl LinkType {
 }
 
 /// One captured link-layer unit; valid until the next one is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Frame<'a> {
     /// Capture time and number.
     pub at: Stamp,
@@ -76,6 +78,13 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// The captured bytes.
     pub data: &'a [u8],
+}
+
+impl fmt::Debug for Frame<'_> {
+    /// The bytes may hold a token: only how many they are is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({:?}, {:?}, {} of {} bytes)", self.at, self.link, self.data.len(), self.wire_len)
+    }
 }
 
 /// The two MAC addresses of a frame.
@@ -88,7 +97,7 @@ pub struct MacPair {
 }
 
 /// One TCP segment, borrowed from its frame.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Segment<'a> {
     /// VLANs and tunnels it travelled in.
     pub tenant: Tenant,
@@ -120,6 +129,14 @@ pub struct Segment<'a> {
     pub(crate) ip_header: &'a [u8],
     /// Header and payload as captured, over which the checksum is computed; empty when unknown.
     pub(crate) tcp_bytes: &'a [u8],
+}
+
+impl fmt::Debug for Segment<'_> {
+    /// The payload may hold a token: only how long it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, seq, ack, flags, payload, cut, .. } = self;
+        write!(f, "Segment({source:?} > {destination:?}, {seq:?}, {ack:?}, {flags:?}, {} + {cut} bytes)", payload.len())
+    }
 }
 
 /// What a frame turned out to be.

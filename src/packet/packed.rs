@@ -114,12 +114,14 @@ mod tests {
                 Frame { at: Stamp::default(), link: LinkType::ETHERNET, wire_len: data.len() as u32, data: &data };
             let Ok(Decoded::Tcp(segment)) = decode(&frame) else { panic!("no segment") };
             let length_before = buffer.len();
-            packed.push((PackedSegment::pack(&segment, &mut buffer).unwrap(), format!("{segment:?}")));
+            let bytes = [segment.options.0, segment.payload, segment.ip_header, segment.tcp_bytes].map(<[u8]>::to_vec);
+            packed.push((PackedSegment::pack(&segment, &mut buffer).unwrap(), format!("{segment:?}"), bytes));
             assert_eq!(buffer.len() - length_before, segment.ip_header.len() + segment.tcp_bytes.len());
         }
-        for (one, before) in packed {
+        for (one, before, bytes) in packed {
             let segment = one.unpack(&buffer);
             assert_eq!(format!("{segment:?}"), before);
+            assert_eq!([segment.options.0, segment.payload, segment.ip_header, segment.tcp_bytes], bytes);
             assert_eq!(segment.checksum(), Checksum::Valid);
         }
     }
