@@ -18,7 +18,7 @@ type Way = (String, String);
 type Requests = BTreeMap<Way, Vec<(String, String, u64)>>;
 
 /// Kinds of captures, and the share of requests that must agree in each.
-const KINDS: [(&str, f64); 10] = [
+const KINDS: [(&str, f64); 17] = [
     ("http-cookie", 0.99),
     ("http-auth", 0.99),
     ("http-edge", 0.99),
@@ -29,6 +29,13 @@ const KINDS: [(&str, f64); 10] = [
     ("proxy-socks", 0.99),
     ("websocket", 0.99),
     ("tcp-anomaly", 0.99),
+    ("tunnel-erspan", 0.99),
+    ("tunnel-geneve", 0.99),
+    ("tunnel-gre", 0.99),
+    ("tunnel-ip", 0.99),
+    ("tunnel-mpls", 0.99),
+    ("tunnel-pppoe", 0.99),
+    ("tunnel-vxlan", 0.99),
 ];
 
 /// Flows of which the two readers rightly say different things: capture, part of the flow, why.
@@ -53,6 +60,11 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "arkime-arkime__http-digestauth.pcap",
         "10.0.0.1 4411 ",
         "the capture ends before anybody acknowledges the request, whose checksum is wrong",
+    ),
+    (
+        "OISF-suricata-verify__bug-5437-01.pcap",
+        "183.171.100.129 59938",
+        "two lone segments whose checksum is wrong, and nobody acknowledges them",
     ),
 ];
 

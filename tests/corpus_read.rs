@@ -68,6 +68,8 @@ fn every_capture_is_read_at_least_as_far_as_libpcap_reads_it() {
                         Ok(Decoded::Fragment(_)) => count("fragment"),
                         Ok(Decoded::Neighbour(_)) => count("neighbour"),
                         Ok(Decoded::Aggregate(_)) => count("aggregate"),
+                        Ok(Decoded::Inner(_)) => count("tunnel"),
+                        Ok(Decoded::Udp(_)) => count("udp"),
                         Ok(Decoded::NotTracked) => count("not tracked"),
                         Err(e) => {
                             println!("{name} frame {}: {e}", frame.at.frame.number);

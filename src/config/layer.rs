@@ -11,6 +11,7 @@ use super::list::List;
 use super::quantity::{FromText, Size, Span, Written};
 use crate::detect::Severity;
 use crate::engine::config::{Config, Format, Interface, Output, Target};
+use crate::packet::Encapsulation;
 
 /// One source of settings: a file, or one `--set`. What it does not say stays as it was.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -40,6 +41,21 @@ pub struct Layer {
 struct Capture {
     /// Interfaces to capture from: names, or names with options.
     interfaces: Option<List<InterfaceEntry>>,
+    /// Which tunnels are opened: vlan, pppoe, mpls, gre, erspan, ipip, vxlan, geneve, gtpu, teredo. Default all.
+    decapsulate: Option<List<Written<Opened>>>,
+    /// UDP ports of tunnels.
+    tunnel_ports: Ports,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Ports {
+    /// Of VXLAN. Default 4789 and 8472.
+    vxlan: Option<List<u16>>,
+    /// Of GENEVE. Default 6081.
+    geneve: Option<List<u16>>,
+    /// Of GTP-U. Default 2152.
+    gtpu: Option<List<u16>>,
 }
 
 #[derive(Clone, Debug, JsonSchema)]
@@ -119,6 +135,11 @@ impl Layer {
     /// Puts what this layer says over `config`.
     pub fn apply(self, config: &mut Config) {
         set(&mut config.interfaces, self.capture.interfaces.map(|list| list.0.into_iter().map(Into::into).collect()));
+        let (decapsulation, ports) = (&mut config.decapsulation, self.capture.tunnel_ports);
+        set(&mut decapsulation.kinds, self.capture.decapsulate.map(|l| l.0.into_iter().map(|kind| kind.0.0).collect()));
+        set(&mut decapsulation.ports.vxlan, ports.vxlan.map(|list| list.0));
+        set(&mut decapsulation.ports.geneve, ports.geneve.map(|list| list.0));
+        set(&mut decapsulation.ports.gtpu, ports.gtpu.map(|list| list.0));
         self.clients.apply(&mut config.clients);
         set(&mut config.memory, self.memory.map(|memory| memory.0.0));
         set(&mut config.sessions.idle_timeout, self.sessions.idle_timeout.map(|span| span.0.0));
@@ -183,6 +204,21 @@ impl<'de> Deserialize<'de> for InterfaceEntry {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A kind of tunnel.
+#[derive(Clone, Copy, Debug)]
+struct Opened(Encapsulation);
+
+impl FromText for Opened {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let known = Encapsulation::ALL.into_iter().find(|kind| kind.label() == text);
+        known.map(Self).ok_or_else(|| format!("`{text}` is none of {}", Encapsulation::LABELS.join(", ")))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "enum": Encapsulation::LABELS})
     }
 }
 

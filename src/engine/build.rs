@@ -73,7 +73,7 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
             Hands::Many(Crew::start(workers.collect(), !seed)?)
         }
     };
-    Ok(Pipeline::new(Defragmenter::new(defrag(config)), hands, judge))
+    Ok(Pipeline::new(config.decapsulation.clone(), Defragmenter::new(defrag(config)), hands, judge))
 }
 
 /// The reader puts fragments together, for all workers, with a part of the memory for reassembly.

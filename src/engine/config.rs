@@ -9,12 +9,15 @@ use serde::Deserialize;
 
 use crate::detect::Severity;
 use crate::identity::topology::Topology;
+use crate::packet::Decapsulation;
 
 /// Everything that can be configured. `Default` is what an empty file means.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// Interfaces to capture from.
     pub interfaces: Vec<Interface>,
+    /// Which tunnels are opened. Default all, on their usual ports.
+    pub decapsulation: Decapsulation,
     /// Who stands between clients and servers. Default: nobody.
     pub clients: Topology,
     /// The memory budget in bytes: sessions 50 %, flows 20 %, reassembly 25 %. Default 1 GiB.
@@ -112,6 +115,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interfaces: Vec::new(),
+            decapsulation: Decapsulation::default(),
             clients: Topology::default(),
             memory: 1 << 30,
             sessions: Sessions {

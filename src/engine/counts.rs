@@ -24,8 +24,8 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
     let desk = pipeline.stage().desk();
 
     values.extend(pipeline.reading().undecoded_by_layer().map(|(layer, n)| ("decode_errors_total", layer, n)));
+    values.extend(pipeline.reading().decapsulated_by_kind().map(|(kind, n)| ("decapsulated_packets_total", kind, n)));
     values.extend([
-        ("decapsulated_packets_total", "vlan", pipeline.reading().in_vlans),
         ("capture_unread_total", "ip_fragment", fragments.unread),
         ("capture_unread_total", "http2", proto.http2_unread),
         ("capture_unread_total", "upgrade", proto.upgrades_unread),

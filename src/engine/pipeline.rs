@@ -13,12 +13,14 @@ use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
 use crate::flow::Defragmenter;
-use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
+use crate::packet::{
+    Cause, Decapsulation, DecodeError, Decoded, Encapsulation, Frame, Inner, NeighbourClaim, Segment, decode,
+};
 
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Datagrams that are put together of pieces of one that was put together …
+/// Tunnels in tunnels, and datagrams that are put together of pieces of one that was put together …
 const MAX_DEPTH: usize = 8;
 
 /// The floors from packet to alert, tied together.
@@ -28,9 +30,26 @@ pub struct Pipeline {
     next_tick: Timestamp,
     /// Segments found in the frame under way.
     parts: u16,
+    decapsulation: Decapsulation,
     defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
+}
+
+/// How a packet came to be decoded.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    /// Layers of tunnels, fragments and aggregates around it.
+    layers: usize,
+    /// The network of the innermost tunnel; what differs from it has VLAN tags.
+    tenant: Tenant,
+}
+
+impl Depth {
+    /// One layer further inside; `None` where no more is read.
+    fn further(self) -> Option<Self> {
+        (self.layers < MAX_DEPTH).then_some(Self { layers: self.layers + 1, ..self })
+    }
 }
 
 /// Who reads the flows.
@@ -44,9 +63,9 @@ pub enum Hands {
 impl Pipeline {
     /// Ties workers and a judge together.
     #[must_use]
-    pub fn new(defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
-        let time = Timekeeper::NOTHING;
-        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, parts: 0, defragmenter, hands, judge }
+    pub fn new(decapsulation: Decapsulation, defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
+        let (reading, time, next_tick) = (Reading::NOTHING, Timekeeper::NOTHING, Timestamp::MIN);
+        Self { reading, time, next_tick, parts: 0, decapsulation, defragmenter, hands, judge }
     }
 
     /// Takes the next frame.
@@ -64,28 +83,38 @@ impl Pipeline {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
         self.parts = 0;
-        self.decoded(caught(|| decode(frame)), frame.at, 0, audience);
+        self.decoded(caught(|| decode(frame)), frame.at, Depth::default(), audience);
     }
 
-    /// Takes what a frame, or `depth` layers of something in it, decodes to.
-    fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
+    /// Takes what a frame, or something inside it, decodes to.
+    fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: Depth, audience: &mut impl Audience) {
         match decoded {
-            Some(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
-            Some(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
-            Some(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
-                self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
+            Some(Ok(Decoded::Tcp(segment))) => {
+                let is_tagged = segment.tenant != depth.tenant;
+                if !is_tagged || self.opens(Encapsulation::Vlan) {
+                    self.segment(&segment, at, audience);
+                }
             }
+            Some(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
+            Some(Ok(Decoded::Inner(inner))) => self.inner(&inner, at, depth, audience),
+            Some(Ok(Decoded::Udp(datagram))) => match self.decapsulation.ports.open(&datagram) {
+                Ok(Some(inner)) => self.inner(&inner, at, depth, audience),
+                Ok(None) => {}
+                Err(error) => self.reading.undecoded(error),
+            },
             Some(Ok(Decoded::Fragment(fragment))) => {
+                let Some(depth) = self.further(depth) else { return };
                 let readings =
                     panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment, at.ts)));
                 self.reading.panics += u64::from(readings.is_err());
                 for reading in readings.unwrap_or_default() {
-                    self.decoded(caught(|| reading.decode()), at, depth + 1, audience);
+                    self.decoded(caught(|| reading.decode()), at, depth, audience);
                 }
             }
             Some(Ok(Decoded::Aggregate(frames))) => {
+                let Some(depth) = self.further(depth) else { return };
                 for frame in frames {
-                    self.decoded(caught(|| decode(&frame)), at, depth + 1, audience);
+                    self.decoded(caught(|| decode(&frame)), at, depth, audience);
                 }
             }
             Some(Ok(Decoded::NotTracked)) => {}
@@ -94,11 +123,37 @@ impl Pipeline {
         }
     }
 
+    /// Opens a tunnel, if it is one that is opened.
+    fn inner(&mut self, inner: &Inner<'_>, at: Stamp, depth: Depth, audience: &mut impl Audience) {
+        if !self.opens(inner.encapsulation) {
+            return;
+        }
+        let Some(depth) = self.further(depth) else { return };
+        self.decoded(caught(|| inner.decode()), at, Depth { tenant: inner.tenant, ..depth }, audience);
+    }
+
+    /// Whether what came in such a tunnel is read; then it is counted.
+    fn opens(&mut self, kind: Encapsulation) -> bool {
+        let opens = self.decapsulation.kinds.contains(&kind);
+        if opens {
+            self.reading.decapsulated(kind);
+        }
+        opens
+    }
+
+    /// One layer further inside, unless that is too deep.
+    fn further(&mut self, depth: Depth) -> Option<Depth> {
+        let further = depth.further();
+        if further.is_none() {
+            self.reading.undecoded(DecodeError::Tunnel(Cause::TooDeep { limit: MAX_DEPTH }));
+        }
+        further
+    }
+
     /// A whole segment, of one frame or put together.
     fn segment(&mut self, segment: &Segment<'_>, mut at: Stamp, audience: &mut impl Audience) {
         at.frame.part = self.parts;
         self.parts = self.parts.saturating_add(1);
-        self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
         match &mut self.hands {
             Hands::One(worker) => {
                 worker.segment(segment, at, self.time.timers());

@@ -1,7 +1,7 @@
 //! How much was read of the capture itself?
 
 use crate::base::time::Timestamp;
-use crate::packet::{DecodeError, Frame};
+use crate::packet::{DecodeError, Encapsulation, Frame};
 
 /// Plain counters of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,8 +16,9 @@ pub struct Reading {
     pub last: Option<Timestamp>,
     /// Frames that could not be decoded, in the order of [`DecodeError::LAYERS`].
     pub undecoded: [u64; DecodeError::LAYERS.len()],
-    /// TCP segments that came with VLAN tags.
-    pub in_vlans: u64,
+    /// Packets taken out of a tunnel, and TCP segments that came with VLAN tags, in the order of
+    /// [`Encapsulation::ALL`].
+    pub decapsulated: [u64; Encapsulation::ALL.len()],
     /// Frames lost to a panic while they were decoded (`panics_total{stage="packet"}`).
     pub panics: u64,
 }
@@ -30,7 +31,7 @@ impl Reading {
         first: None,
         last: None,
         undecoded: [0; DecodeError::LAYERS.len()],
-        in_vlans: 0,
+        decapsulated: [0; Encapsulation::ALL.len()],
         panics: 0,
     };
 
@@ -47,6 +48,17 @@ impl Reading {
     pub fn undecoded(&mut self, error: DecodeError) {
         let layers = self.undecoded.iter_mut().zip(DecodeError::LAYERS);
         layers.filter(|(_, layer)| *layer == error.layer()).for_each(|(count, _)| *count += 1);
+    }
+
+    /// Counts what came in a tunnel.
+    pub fn decapsulated(&mut self, from: Encapsulation) {
+        let kinds = self.decapsulated.iter_mut().zip(Encapsulation::ALL);
+        kinds.filter(|(_, kind)| *kind == from).for_each(|(count, _)| *count += 1);
+    }
+
+    /// What came in tunnels, by kind.
+    pub fn decapsulated_by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Encapsulation::LABELS.into_iter().zip(self.decapsulated)
     }
 
     /// Frames that could not be decoded, by layer.

@@ -3,7 +3,7 @@
 use crate::base::time::Timestamp;
 use crate::detect::Severity;
 use crate::identity::forwarded::Unresolved;
-use crate::packet::DecodeError;
+use crate::packet::{DecodeError, Encapsulation};
 use crate::proto::TlsVersion;
 
 /// A family of series: its name without prefix, and the values of its one label.
@@ -35,7 +35,12 @@ pub const COUNTERS: &[Family] = &[
         "decode_errors_total",
         "Frames that could not be decoded, by the layer at fault.",
     ),
-    by("encapsulation", &["vlan"], "decapsulated_packets_total", "TCP segments that came in an encapsulation."),
+    by(
+        "encapsulation",
+        &Encapsulation::LABELS,
+        "decapsulated_packets_total",
+        "Packets taken out of a tunnel, and TCP segments that came with VLAN tags.",
+    ),
     by(
         "reason",
         &["ip_fragment", "http2", "upgrade", "unknown_protocol"],

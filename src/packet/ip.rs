@@ -10,7 +10,8 @@ use etherparse::{
 };
 
 use super::link::{Network, Packet};
-use super::{Cause, DecodeError, Decoded, Fragment, MacPair, neighbour, tcp};
+use super::tunnel::{self, Inner, Outer};
+use super::{Cause, DecodeError, Decoded, Fragment, MacPair, neighbour, tcp, udp};
 use crate::base::net::Tenant;
 
 /// Extension headers that are followed in one datagram.
@@ -143,7 +144,11 @@ pub(super) fn payload<'a>(
                 len
             }
             ip_number::IPV6_ICMP if is_v6 => return neighbour::discovery(ip, bytes, cut),
-            ip_number::UDP => return neighbour::dhcp(ip, bytes),
+            ip_number::UDP => return udp::decode(ip, bytes, cut),
+            ip_number::IPV4 => return Ok(Decoded::Inner(Inner::ip(&Outer::of(ip, bytes, cut), Network::Ipv4))),
+            ip_number::IPV6 => return Ok(Decoded::Inner(Inner::ip(&Outer::of(ip, bytes, cut), Network::Ipv6))),
+            ip_number::GRE => return tunnel::gre(&Outer::of(ip, bytes, cut)).map(in_tunnel),
+            ip_number::MPLS_IN_IP => return tunnel::mpls(&Outer::of(ip, bytes, cut)).map(in_tunnel),
             ip_number::AUTH => {
                 let header = IpAuthHeaderSlice::from_slice(bytes).map_err(|e| match e {
                     AuthError::Len(e) => too_short(&e),
@@ -157,6 +162,10 @@ pub(super) fn payload<'a>(
         bytes = bytes.get(len..).unwrap_or_default();
     }
     Err(DecodeError::Ip(Cause::TooDeep { limit: MAX_EXTENSIONS }))
+}
+
+fn in_tunnel(inner: Option<Inner<'_>>) -> Decoded<'_> {
+    inner.map_or(Decoded::NotTracked, Decoded::Inner)
 }
 
 /// `offset` counts units of 8 bytes, as on the wire.

@@ -6,6 +6,7 @@ mod serial;
 mod tests;
 mod wifi;
 
+use super::tunnel::{self, Inner, Outer};
 use super::{Cause, DecodeError, Frame, LinkType, MacPair};
 use crate::base::net::{MacAddr, Tenant};
 use crate::base::reader::Reader;
@@ -23,11 +24,15 @@ pub(super) const ARP: u16 = 0x0806;
 pub(super) const IPV6: u16 = 0x86dd;
 /// The values that announce a VLAN tag: 802.1Q, 802.1ad and the QinQ that came before it.
 pub(super) const VLAN: [u16; 3] = [0x8100, 0x88a8, 0x9100];
+/// `EtherType`s of MPLS: to one router, to several (RFC 5332).
+const MPLS: [u16; 2] = [0x8847, 0x8848];
+/// `EtherType` of PPP over Ethernet, once the session is made (RFC 2516 §4).
+const PPPOE: u16 = 0x8864;
 /// Up to here an `EtherType` is a length instead, and LLC follows (802.3 §3.2.6).
 const MAX_LENGTH: u16 = 1500;
 
 /// Which protocol the link layer announces.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Network {
     /// Version 4 of IP.
     Ipv4,
@@ -59,6 +64,8 @@ pub(super) enum Content<'a> {
     Packet(Packet<'a>),
     /// More frames.
     Aggregate(Aggregate<'a>),
+    /// A packet in a tunnel.
+    Inner(Inner<'a>),
     /// Anything else.
     Other,
 }
@@ -84,7 +91,7 @@ fn address_family(bytes: [u8; 4]) -> Option<Network> {
 }
 
 /// The link header while it is being read; a short one says how much it would have needed.
-struct Header<'a> {
+pub(super) struct Header<'a> {
     rest: Reader<'a>,
     /// Bytes read, or wanted in vain.
     read: usize,
@@ -96,6 +103,12 @@ struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
+    /// The header of a frame in a tunnel, of which `lost` bytes are missing behind `bytes`. No frame of
+    /// 802.11 comes in one, so nothing asks when it was captured.
+    pub(super) fn inside(tenant: Tenant, mac: Option<MacPair>, bytes: &'a [u8], lost: usize) -> Self {
+        Self { rest: Reader::new(bytes), read: 0, lost, mac, tenant, at: Stamp::default() }
+    }
+
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let have = self.read + self.rest.remaining();
@@ -116,11 +129,7 @@ impl<'a> Header<'a> {
     #[inline]
     fn peel(mut self, link: LinkType) -> Result<Content<'a>, DecodeError> {
         match link {
-            LinkType::ETHERNET => {
-                let destination = MacAddr(self.array()?);
-                self.mac = Some(MacPair { source: MacAddr(self.array()?), destination });
-                self.ether_type()
-            }
+            LinkType::ETHERNET => self.ethernet(),
             // Packet type, address type, address length, 8 bytes of address, protocol.
             LinkType::LINUX_SLL => {
                 self.array::<14>()?;
@@ -160,6 +169,19 @@ impl<'a> Header<'a> {
         if inner == LinkType::PPI { Err(DecodeError::LinkType(inner.0)) } else { self.peel(inner) }
     }
 
+    /// Receiver, sender, type.
+    #[inline]
+    pub(super) fn ethernet(mut self) -> Result<Content<'a>, DecodeError> {
+        let destination = MacAddr(self.array()?);
+        self.mac = Some(MacPair { source: MacAddr(self.array()?), destination });
+        self.ether_type()
+    }
+
+    /// A PPP protocol number.
+    pub(super) fn ppp(self) -> Result<Content<'a>, DecodeError> {
+        serial::ppp(self)
+    }
+
     #[inline]
     fn ether_type(mut self) -> Result<Content<'a>, DecodeError> {
         let ether_type = self.u16()?;
@@ -168,7 +190,7 @@ impl<'a> Header<'a> {
 
     /// Follows VLAN tags and SNAP to a protocol that is read, if there is one.
     #[inline]
-    fn announced(mut self, mut ether_type: u16) -> Result<Content<'a>, DecodeError> {
+    pub(super) fn announced(mut self, mut ether_type: u16) -> Result<Content<'a>, DecodeError> {
         for _ in 0..=MAX_TAGS {
             match ether_type {
                 IPV4 => return Ok(self.content(Some(Network::Ipv4))),
@@ -181,6 +203,11 @@ impl<'a> Header<'a> {
                         id => self.tenant = self.tenant.with(id.into()),
                     }
                     ether_type = self.u16()?;
+                }
+                label if MPLS.contains(&label) => return tunnel::mpls(&self.outer()).map(in_tunnel),
+                PPPOE => {
+                    let Self { rest, lost, mac, tenant, .. } = self;
+                    return Inner::pppoe(tenant, mac, rest.rest(), lost).map(in_tunnel);
                 }
                 0..=MAX_LENGTH => match self.snap() {
                     Some(inner) => ether_type = inner,
@@ -203,14 +230,22 @@ impl<'a> Header<'a> {
         }
     }
 
+    const fn outer(&self) -> Outer<'a> {
+        Outer { tenant: self.tenant, bytes: self.rest.rest(), lost: self.lost }
+    }
+
     #[inline]
-    fn content(self, network: Option<Network>) -> Content<'a> {
+    pub(super) fn content(self, network: Option<Network>) -> Content<'a> {
         let Self { rest, lost, mac, tenant, .. } = self;
         match network {
             Some(network) => Content::Packet(Packet { network, tenant, mac, bytes: rest.rest(), lost }),
             None => Content::Other,
         }
     }
+}
+
+fn in_tunnel(inner: Option<Inner<'_>>) -> Content<'_> {
+    inner.map_or(Content::Other, Content::Inner)
 }
 
 #[cold]

@@ -12,6 +12,8 @@ mod syn;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
+pub mod tunnel;
+mod udp;
 
 use std::fmt;
 
@@ -24,6 +26,8 @@ pub use neighbour::{ClaimKind, NeighbourClaim};
 pub use packed::PackedSegment;
 pub use syn::SynTraits;
 pub use tcp::{Checksum, SeqNumber, TcpFlags, TcpOptions};
+pub use tunnel::{Decapsulation, Encapsulation, Inner, TunnelPorts};
+pub use udp::Udp;
 
 /// The link type of a capture, by its number in the tcpdump.org LINKTYPE registry.
 /// Unknown numbers survive so that errors can name them.
@@ -150,7 +154,11 @@ pub enum Decoded<'a> {
     Neighbour(NeighbourClaim),
     /// Several frames in one of 802.11; each is to be decoded by itself.
     Aggregate(Aggregate<'a>),
-    /// Well-formed and not ours: other UDP, ICMP, an unknown EtherType or IP protocol …
+    /// A packet in a tunnel; it is to be decoded by itself.
+    Inner(Inner<'a>),
+    /// A datagram of UDP; what tunnels carry, [`TunnelPorts::open`] says.
+    Udp(Udp<'a>),
+    /// Well-formed and not ours: ICMP, an unknown EtherType or IP protocol …
     NotTracked,
 }
 
@@ -169,10 +177,15 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
 }
 
 fn decode_by_layers<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
-    match link::peel(frame)? {
+    decode_content(link::peel(frame)?)
+}
+
+fn decode_content(content: Content<'_>) -> Result<Decoded<'_>, DecodeError> {
+    match content {
         Content::Packet(packet) if packet.network == Network::Arp => neighbour::arp(&packet),
         Content::Packet(packet) => ip::decode(&packet),
         Content::Aggregate(frames) => Ok(Decoded::Aggregate(frames)),
+        Content::Inner(inner) => Ok(Decoded::Inner(inner)),
         Content::Other => Ok(Decoded::NotTracked),
     }
 }
@@ -202,6 +215,9 @@ pub enum DecodeError {
     /// The TCP header is cut or broken.
     #[error("TCP header: {0}")]
     Tcp(Cause),
+    /// The header of a tunnel is cut or broken.
+    #[error("tunnel header: {0}")]
+    Tunnel(Cause),
     /// A message of ARP, neighbour discovery or DHCP is cut or broken.
     #[error("neighbour message: {0}")]
     Neighbour(Cause),
@@ -242,10 +258,11 @@ impl DecodeError {
             Self::LinkType(_) | Self::Link(_) => "link",
             Self::Ip(_) => "ip",
             Self::Tcp(_) => "tcp",
+            Self::Tunnel(_) => "tunnel",
             Self::Neighbour(_) => "neighbour",
         }
     }
 
     /// Every label, for creating the metric at 0.
-    pub const LAYERS: [&'static str; 4] = ["link", "ip", "tcp", "neighbour"];
+    pub const LAYERS: [&'static str; 5] = ["link", "ip", "tcp", "tunnel", "neighbour"];
 }

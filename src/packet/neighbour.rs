@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use super::{Cause, DecodeError, Decoded};
 use crate::base::net::{MacAddr, Tenant};
 pub(super) use arp::decode as arp;
-pub(super) use dhcp::decode as dhcp;
+pub(super) use dhcp::{decode as dhcp, is_reply as is_dhcp};
 pub(super) use discovery::decode as discovery;
 
 /// A claim that `ip` is reached at `mac` on one layer-2 segment.

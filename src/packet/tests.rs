@@ -210,6 +210,8 @@ fn extension_headers_are_followed_up_to_a_limit() {
 fn other_protocols_are_not_tracked() {
     let mut bytes = request().bytes();
     bytes[IP + 9] = 17;
+    assert!(matches!(decoded(LinkType::ETHERNET, &bytes, bytes.len()), Ok(Decoded::Udp(_))));
+    bytes[IP + 9] = 132;
     assert!(matches!(decoded(LinkType::ETHERNET, &bytes, bytes.len()), Ok(Decoded::NotTracked)));
     bytes[12..14].copy_from_slice(&[0x08, 0x06]);
     assert!(matches!(decoded(LinkType::ETHERNET, &bytes, bytes.len()), Ok(Decoded::NotTracked)));
@@ -391,7 +393,11 @@ proptest! {
 
 /// Decodes, and reads everything that is read lazily.
 fn touch(frame: &Frame<'_>) {
-    match decode(frame) {
+    touch_decoded(decode(frame));
+}
+
+fn touch_decoded(decoded: Result<Decoded<'_>, DecodeError>) {
+    match decoded {
         Ok(Decoded::Tcp(segment)) => {
             let _ = segment.checksum();
             let options = segment.options;
@@ -403,6 +409,12 @@ fn touch(frame: &Frame<'_>) {
             fragment.datagram().decode(fragment.payload, fragment.cut).ok();
         }
         Ok(Decoded::Aggregate(frames)) => frames.for_each(|inner| touch(&inner)),
+        Ok(Decoded::Inner(inner)) => touch_decoded(inner.decode()),
+        Ok(Decoded::Udp(datagram)) => {
+            if let Ok(Some(inner)) = TunnelPorts::default().open(&datagram) {
+                touch_decoded(inner.decode());
+            }
+        }
         Ok(Decoded::Neighbour(_) | Decoded::NotTracked) => {}
         Err(error) => assert!(!error.to_string().is_empty()),
     }

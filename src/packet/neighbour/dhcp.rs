@@ -18,17 +18,18 @@ const ETHERNET: u16 = 1;
 /// Options that are looked at in one message.
 const MAX_OPTIONS: usize = 256;
 
-/// Reads a UDP datagram; all but what a server says to a client, or to a relay, is not ours. The
-/// checksum is not asked: virtual networks leave it open, and clients take the message all the same.
+/// Whether a datagram between these ports is what a server says to a client, or to a relay.
+pub(in crate::packet) fn is_reply(ip: &Envelope<'_>, from: u16, to: u16) -> bool {
+    let ports @ [server, _] = if ip.source.is_ipv4() { PORTS } else { PORTS_V6 };
+    from == server && ports.contains(&to)
+}
+
+/// Reads the UDP datagram of such a reply. The checksum is not asked: virtual networks leave it open, and
+/// clients take the message all the same.
 pub(in crate::packet) fn decode<'a>(ip: &Envelope<'a>, bytes: &'a [u8]) -> Result<Decoded<'a>, DecodeError> {
     let mut datagram = Reader::new(bytes);
-    let (Some(from), Some(to)) = (datagram.u16(), datagram.u16()) else { return Ok(Decoded::NotTracked) };
-    let ports @ [server, _] = if ip.source.is_ipv4() { PORTS } else { PORTS_V6 };
-    if from != server || !ports.contains(&to) {
-        return Ok(Decoded::NotTracked);
-    }
-    // Length and checksum.
-    datagram.take(4).ok_or_else(|| short(bytes.len(), 8))?;
+    // Ports, length and checksum.
+    datagram.take(8).ok_or_else(|| short(bytes.len(), 8))?;
     let message = datagram.rest();
     let lease = if ip.source.is_ipv4() { acknowledged(message)? } else { replied(message)? };
     Ok(match lease {
