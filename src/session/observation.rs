@@ -143,8 +143,10 @@ pub struct Guesses {
     pub guesser: Digest16,
     /// Distinct values in the window.
     pub values: u32,
-    /// Of these, rejected or answered with another value.
-    pub refused: u32,
+    /// Of these, rejected, or answered with an error and another value.
+    pub rejected: u32,
+    /// Of these, answered with success and another value.
+    pub renewed: u32,
     /// Of these, accepted as they were.
     pub accepted: u32,
 }

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::super::binding::{Binding, traits};
 use super::super::fairness::source;
+use super::super::guessers::Tries;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
@@ -21,6 +22,31 @@ use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass,
 
 /// Fewest unissued values of one client that are worth an observation; the rules ask for more.
 const FEWEST_GUESSES: u32 = 5;
+
+/// What a reply says of the tokens of its request, to be looked up: one may speak of thousands.
+struct Said {
+    /// In order, the first word on a token before others.
+    outcomes: SmallVec<[(TokenRef, Outcome); 4]>,
+    /// In order.
+    renewed: SmallVec<[TokenRef; 4]>,
+}
+
+impl Said {
+    fn by(reply: &OutcomeSighting) -> Self {
+        let mut outcomes = SmallVec::from_slice(&reply.tokens);
+        let mut renewed = SmallVec::from_slice(&reply.renewed);
+        outcomes.sort_by_key(|(token, _)| *token);
+        renewed.sort_unstable();
+        Self { outcomes, renewed }
+    }
+
+    /// What became of a token, and whether another value was handed out in its place.
+    fn of(&self, token: TokenRef) -> (Outcome, bool) {
+        let first = self.outcomes.partition_point(|(known, _)| *known < token);
+        let said = self.outcomes.get(first).filter(|(known, _)| *known == token);
+        (said.map_or(Outcome::Unknown, |(_, outcome)| *outcome), self.renewed.binary_search(&token).is_ok())
+    }
+}
 
 impl SessionTable {
     /// Whether a token was presented by its owner, of whom nothing is new, while nobody else uses it.
@@ -237,17 +263,13 @@ impl SessionTable {
         let request = &*reply.request.like;
         let mac = self.mac_of(request);
         let mut located = None;
-        // Several refs may lead to one session: its request was answered once.
-        let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
-        for (token, outcome) in &reply.tokens {
-            let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
-            counted.push(id);
-            if self.once.is_repeat(reply.request.id, *token) {
+        for (id, token, outcome) in self.answered_sessions(reply) {
+            if self.once.is_repeat(reply.request.id, token) {
                 continue;
             }
             let server = request.destination.ip;
             let again =
-                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), *outcome);
+                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), outcome);
             if self.lineage.write(id, again) == Some(true) {
                 continue;
             }
@@ -257,7 +279,7 @@ impl SessionTable {
             });
             let (neighbours, homes) = (&self.neighbours, &mut self.homes);
             change(&self.lineage, &mut self.counters, id, |session| {
-                let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
+                let counts = session.outcome(client, server, host(request), outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
                     // The server keeps one value over logout and login.
@@ -265,12 +287,9 @@ impl SessionTable {
                 }
             });
         }
-        let said = |token: TokenRef| {
-            let outcome = reply.tokens.iter().find(|(t, _)| *t == token).map_or(Outcome::Unknown, |(_, o)| *o);
-            (outcome, reply.renewed.contains(&token))
-        };
+        let said = Said::by(reply);
         for (mut observation, judged) in self.pending.answered(reply.request.id) {
-            let (outcome, renewed) = said(observation.token.token);
+            let (outcome, renewed) = said.of(observation.token.token);
             if judged {
                 observation.trigger = Trigger::LateOutcome;
             }
@@ -284,26 +303,43 @@ impl SessionTable {
             }
             out.push(Evidence::Use(Arc::new(observation)));
         }
-        self.tell_guesses(reply, said, out);
+        self.tell_guesses(reply, &said, out);
     }
 
-    fn tell_guesses(
-        &mut self,
-        reply: &OutcomeSighting,
-        said: impl Fn(TokenRef) -> (Outcome, bool),
-        out: &mut Vec<Evidence>,
-    ) {
-        for (guess, tries) in self.guessers.answered(reply.request.id, self.config.guess_window, &said) {
+    /// The sessions of the tokens that a reply speaks of, each once with the first of its refs, in order:
+    /// several may lead to one session, whose request was answered once.
+    fn answered_sessions(&self, reply: &OutcomeSighting) -> SmallVec<[(TokenRef, TokenRef, Outcome); 2]> {
+        let resolved = reply.tokens.iter().enumerate();
+        let resolved = resolved.filter_map(|(at, (token, _))| Some((self.lineage.resolve(*token)?, at)));
+        let mut places: SmallVec<[(TokenRef, usize); 2]> = resolved.collect();
+        if places.len() > 1 {
+            places.sort_unstable();
+            places.dedup_by_key(|(id, _)| *id);
+            places.sort_unstable_by_key(|(_, at)| *at);
+        }
+        let first = places.into_iter().filter_map(|(id, at)| reply.tokens.get(at).map(|(token, o)| (id, *token, *o)));
+        first.collect()
+    }
+
+    fn tell_guesses(&mut self, reply: &OutcomeSighting, said: &Said, out: &mut Vec<Evidence>) {
+        // A login page welcomes any value: that lets nobody in.
+        let said_of = |token| match said.of(token) {
+            (Outcome::Accepted, true) if reply.login => (Outcome::Rejected, true),
+            (Outcome::Accepted, false) if reply.login => (Outcome::Unknown, false),
+            said => said,
+        };
+        for (guess, tries) in self.guessers.answered(reply.request.id, self.config.guess_window, said_of) {
             if tries.values < FEWEST_GUESSES {
                 continue;
             }
-            let (outcome, renewed) = said(guess.token.token);
+            let (outcome, new_value) = said.of(guess.token.token);
             let source = source(guess.request.like.client.address).bytes();
             let guesser = self.key.digest(&[b"guesser", &source, guess.token.id.as_bytes()]);
-            let guesses = Guesses { guesser, values: tries.values, refused: tries.refused, accepted: tries.accepted };
+            let Tries { values, rejected, renewed, accepted } = tries;
+            let guesses = Guesses { guesser, values, rejected, renewed, accepted };
             out.push(Evidence::Use(Arc::new(Observation {
                 outcome,
-                renewed,
+                renewed: new_value,
                 status: Some(reply.status),
                 guesses: Some(guesses),
                 now: reply.at.ts,
@@ -367,5 +403,62 @@ impl SessionTable {
             (token, session)
         });
         out.push(Evidence::Path(Arc::new(PathObservation { kind, from_client, request, at, token })));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::testing::{World, browser, client};
+    use super::*;
+    use crate::token::Request;
+
+    proptest! {
+        #[test]
+        fn what_a_reply_says_is_its_first_word(said in prop::collection::vec((0_u8..8, 0_u8..3), 0..12), renewed in prop::collection::vec(0_u8..8, 0..4)) {
+            let id = |n: u8| Digest16([n; 16]);
+            let tokens: Vec<_> = said
+                .iter()
+                .map(|(n, o)| (id(*n), [Outcome::Accepted, Outcome::Rejected, Outcome::Unknown][usize::from(*o)]))
+                .collect();
+            let mut world = World::new();
+            let view = world.on_leg("10.0.0.1", "10.0.1.20", &client("10.0.0.1", &browser("firefox", "linux", 140)));
+            let reply = OutcomeSighting {
+                at: view.complete,
+                request: Request::new(Arc::new(view), None),
+                tokens: tokens.iter().copied().collect(),
+                renewed: renewed.iter().map(|n| id(*n)).collect(),
+                login: false,
+                status: 200,
+            };
+            let looked_up = Said::by(&reply);
+            for n in 0..8 {
+                let first = tokens.iter().find(|(token, _)| *token == id(n)).map_or(Outcome::Unknown, |(_, o)| *o);
+                prop_assert_eq!(looked_up.of(id(n)), (first, renewed.contains(&n)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_reply_counts_once_for_each_session_however_many_refs_lead_there() {
+        use super::super::super::testing::strong;
+        let mut world = World::new();
+        let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+        for n in [1, 3] {
+            world.issue(&owner, &strong(n), None);
+        }
+        world.issue(&owner, &strong(2), Some(&strong(1)));
+        let (request, _) = world.present(&owner, &strong(2));
+        let reply = OutcomeSighting {
+            at: request.complete,
+            request: Request::new(request, None),
+            tokens: [3, 2, 1].iter().map(|n| (strong(*n).token, Outcome::Accepted)).collect(),
+            renewed: SmallVec::new(),
+            login: false,
+            status: 200,
+        };
+        let found: Vec<_> = world.table.answered_sessions(&reply).iter().map(|(id, token, _)| (*id, *token)).collect();
+        assert_eq!(found, [(strong(3).token, strong(3).token), (strong(1).token, strong(2).token)]);
     }
 }
