@@ -52,6 +52,8 @@ pub struct Session {
 struct Story {
     /// When its home ended it.
     ended: Option<Timestamp>,
+    /// Somebody else than the owner asked for that.
+    ended_by_another: bool,
     /// Rotations so far.
     lineage: u32,
     /// Later and alternative refs that lead here, oldest first.
@@ -165,10 +167,24 @@ impl Session {
         self.story.as_ref()?.ended
     }
 
-    /// Its home ended it, or took that back.
-    pub fn set_ended(&mut self, ended: Option<Timestamp>) {
-        if ended != self.ended() {
-            self.story().ended = ended;
+    /// Its home ended it at the request of its owner, or of another. What the owner ends is over, whoever
+    /// ended it before.
+    pub fn end(&mut self, at: Timestamp, by_owner: bool) {
+        let story = self.story();
+        story.ended_by_another = !by_owner && (story.ended.is_none() || story.ended_by_another);
+        story.ended = story.ended.or(Some(at));
+    }
+
+    /// It was ended by somebody who had no right to it: handed out anew, it is still the owner's.
+    #[must_use]
+    pub fn is_ended_by_another(&self) -> bool {
+        self.story.as_ref().is_some_and(|story| story.ended.is_some() && story.ended_by_another)
+    }
+
+    /// Its home took the end back.
+    pub fn revive(&mut self) {
+        if let Some(story) = &mut self.story {
+            (story.ended, story.ended_by_another) = (None, false);
         }
     }
 
@@ -221,7 +237,7 @@ impl Session {
     /// not known yet.
     #[must_use]
     pub fn counts_from(&self, server: IpAddr, host: &str) -> bool {
-        self.home.as_ref().is_none_or(|home| home.has(server) || home.is_named(host))
+        self.home.as_ref().is_none_or(|home| home.has(server) || home.is_site_of(host))
     }
 
     /// Whether `client` is the owner, as far as can be told.
@@ -388,8 +404,9 @@ impl Session {
     }
 
     /// What the server at `server`, asked for `host`, made of a request of `client`. Counts only from
-    /// home, by address or by name; the first server that accepts the owner becomes home. Returns
-    /// the outcome as it counts.
+    /// home, by address or by name. The first server that accepts the owner becomes home where none is
+    /// known, and so does another address of the same site; a server elsewhere may accept whom it
+    /// likes. Returns the outcome as it counts.
     pub fn outcome(
         &mut self,
         client: &ClientIdentity,
@@ -400,11 +417,11 @@ impl Session {
         homes: &mut Homes,
     ) -> Outcome {
         let Some((index, _)) = self.fit(client, neighbours) else { return Outcome::Unknown };
-        if index == 0 && outcome == Outcome::Accepted && self.ended().is_none() {
-            self.add_home(server, host, homes);
-        }
         if !self.counts_from(server, host) {
             return Outcome::Unknown;
+        }
+        if index == 0 && outcome == Outcome::Accepted && self.ended().is_none() {
+            self.add_home(server, host, homes);
         }
         if let Some(binding) = self.binding_mut(index) {
             binding.count(outcome);

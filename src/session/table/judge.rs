@@ -283,7 +283,7 @@ impl SessionTable {
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
                     // The server keeps one value over logout and login.
-                    session.set_ended(None);
+                    session.revive();
                 }
             });
         }

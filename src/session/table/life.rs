@@ -9,7 +9,7 @@ use super::super::lineage::ENTRY_BYTES;
 use super::super::session::Session;
 use super::{SessionTable, change, host};
 use crate::base::ids::TokenRef;
-use crate::token::{Issued, TokenSighting};
+use crate::token::{Issued, TokenSighting, strength};
 
 impl SessionTable {
     /// A server handed a token out: a new session, the child of one, or one that it knows already.
@@ -18,9 +18,15 @@ impl SessionTable {
         let (server, ts) = (request.destination.ip, sighting.at.ts);
         let host = host(request);
         if let Some(id) = self.find(&sighting.token) {
-            let homes = &mut self.homes;
+            let (homes, neighbours) = (&mut self.homes, &self.neighbours);
+            let strong = sighting.token.strength >= strength::STRONG;
             let reissue = change(&self.lineage, &mut self.counters, id, |session| {
                 let home = !session.has_home() || session.is_home(server);
+                // Only who knew a strong value gets it again. Who ended another's session and logs in with
+                // its value has not become its owner.
+                if home && strong && session.is_ended_by_another() && !session.is_owner(&request.client, neighbours) {
+                    session.revive();
+                }
                 if home && session.ended().is_none() {
                     session.note_issue(ts);
                     session.add_home(server, host, homes);
@@ -92,10 +98,11 @@ impl SessionTable {
     /// Its home ended a token. What is known of the session stays: whoever uses it now is odd.
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
-            let server = sighting.request.like.destination.ip;
+            let (client, server) = (&sighting.request.like.client, sighting.request.like.destination.ip);
+            let neighbours = &self.neighbours;
             change(&self.lineage, &mut self.counters, id, |session| {
-                if session.is_home(server) && session.ended().is_none() {
-                    session.set_ended(Some(sighting.at.ts));
+                if session.is_home(server) {
+                    session.end(sighting.at.ts, session.is_owner(client, neighbours));
                 }
             });
         }
