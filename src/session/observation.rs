@@ -122,7 +122,7 @@ pub struct Member {
     /// Actors of one number differ in nothing but the address.
     pub kind: u8,
     /// It takes turns with another actor.
-    pub interleaved: bool,
+    pub interleaved: Option<Interleaving>,
 }
 
 /// Tokens of others that one actor presents.

@@ -454,6 +454,12 @@ impl Session {
             .map(|_| Interleaving { address_only: !diff.differs_beside_address() })
     }
 
+    /// What the turns of a suspect say, compared with whom it was compared.
+    fn turns_of(&self, suspect: &Binding, neighbours: &Neighbours) -> Interleaving {
+        let prior = self.prior_of(suspect).unwrap_or(&self.owner);
+        Interleaving { address_only: !suspect.compare_with(prior, neighbours).differs_beside_address() }
+    }
+
     /// An owned view as of `now`.
     #[must_use]
     pub fn view(&self, now: Timestamp, neighbours: &Neighbours, config: &SessionConfig) -> SessionView {
@@ -487,7 +493,7 @@ impl Session {
             Member {
                 last_seen: binding.last_seen,
                 kind: u8::try_from(kind).unwrap_or(u8::MAX),
-                interleaved: binding.suspected().interleaved,
+                interleaved: binding.suspected().interleaved.then(|| self.turns_of(binding, neighbours)),
             }
         });
         members.collect()

@@ -52,10 +52,14 @@ fn one_phone_with_many_addresses_is_no_fan() {
 }
 
 #[test]
-fn copied_user_agents_that_take_turns_are_a_fan() {
-    let [owner, thief, other] = [somebody(1, 0), somebody(2, 0), somebody(3, 0)];
+fn turns_of_three_are_a_fan_as_sure_as_what_tells_them_apart() {
+    let [owner, thief, other] = [somebody(1, 0), somebody(2, 1), somebody(3, 0)];
     let users = [&owner, &thief, &owner, &thief, &other].map(Clone::clone);
     assert_eq!(fan(&users, 5.0, Outcome::Accepted), [Severity::High]);
+    // With copied user agents only their addresses tell them apart.
+    let [owner, thief, other] = [somebody(1, 0), somebody(2, 0), somebody(3, 0)];
+    let users = [&owner, &thief, &owner, &thief, &other].map(Clone::clone);
+    assert_eq!(fan(&users, 5.0, Outcome::Accepted), [Severity::Medium]);
     assert_eq!(fan(&users[..4], 5.0, Outcome::Accepted), [], "two are no fan");
 }
 
@@ -101,6 +105,26 @@ fn owners_that_do_not_come_back_and_proxies_are_none() {
     assert_eq!(severities(taken(&victims, 700.0, 0, Outcome::Accepted)), [], "gone for more than ten minutes");
     assert_eq!(severities(taken(&victims, 5.0, 4, Outcome::Accepted)), [Severity::High]);
     assert_eq!(severities(taken(&victims, 5.0, 5, Outcome::Accepted)), [], "an address with tokens of its own");
+}
+
+/// All that is said of one browser whose connections come from four addresses of a carrier in turn, and
+/// that was issued two tokens by way of two of them.
+#[test]
+fn one_browser_behind_a_pool_of_addresses_is_medium_at_most() {
+    let mut judge = Judge::new();
+    let exits: Vec<_> = (1..=4).map(|n| client(&format!("100.64.{n}.9"), &browser("firefox", "linux", 140))).collect();
+    judge.world.issue(&exits[0], &strong(1), None);
+    judge.world.issue(&exits[2], &strong(2), None);
+    let mut all = Vec::new();
+    for exit in [0, 2, 1, 3, 0, 1, 2, 0, 3, 1, 2, 3, 0, 1] {
+        for token in [1, 2] {
+            all.extend(judge.used(&exits[exit], &strong(token), Outcome::Accepted));
+        }
+    }
+    let graver: Vec<_> = claims(&all).into_iter().filter(|claim| claim.1 > Severity::Medium).collect();
+    assert_eq!(graver, []);
+    assert_eq!(found_by(&FAN_IN, &all), [], "who uses each other's tokens is one person");
+    assert!(claims(&all).iter().any(|claim| claim.0 == "token.interleaved"), "two hosts would look like that");
 }
 
 #[test]
