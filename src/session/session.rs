@@ -260,6 +260,19 @@ impl Session {
         }
     }
 
+    /// Whether the MAC address of `client` is more than one host's: see [`Binding::goes_to_and_fro`].
+    pub fn refutes_mac(
+        &mut self,
+        client: &ClientIdentity,
+        at: Timestamp,
+        neighbours: &Neighbours,
+        gap: Duration,
+    ) -> bool {
+        let fit = client.mac.and_then(|_| self.fit(client, neighbours));
+        let binding = fit.and_then(|(index, _)| self.binding_mut(index));
+        binding.is_some_and(|binding| binding.goes_to_and_fro(client, at, gap, neighbours))
+    }
+
     /// One more presentation, by `client` at `at`. Finds or makes its binding.
     pub fn present(
         &mut self,

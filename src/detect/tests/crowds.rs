@@ -225,3 +225,41 @@ fn one_device_with_a_new_lease_is_explained_unless_it_took_addresses() {
     let found = judge.used(&at_desk(new, 6), &strong(1), Outcome::Accepted);
     assert!(claims(&found).iter().any(|c| c.0 == "token.new_ip" && c.1 >= Severity::Low), "{:?}", claims(&found));
 }
+
+/// What is said of a token that is used at these addresses in turn, by one MAC address that is claimed at each.
+fn by_one_mac(uses: &[&str], gap: f64) -> Vec<(&'static str, Severity, u8)> {
+    let mut judge = Judge::new();
+    for address in uses {
+        judge.world.claim(address, 1, ClaimKind::ArpReply);
+    }
+    judge.world.issue(&at_desk(uses[0], 1), &strong(1), None);
+    let mut all = Vec::new();
+    for address in uses {
+        judge.world.wait(gap);
+        all.extend(judge.used(&at_desk(address, 1), &strong(1), Outcome::Accepted));
+    }
+    claims(&all)
+}
+
+#[test]
+fn a_cloned_mac_that_takes_turns_is_told() {
+    let [victim, thief] = ["198.51.100.7", "198.51.100.66"];
+    let told = by_one_mac(&[victim, thief, victim, thief, victim, thief, victim, thief], 5.0);
+    assert!(told.contains(&("token.interleaved", Severity::Medium, 50)), "{told:?}");
+    let first = told.iter().position(|claim| claim.1 > Severity::Informational);
+    assert!(first.is_some_and(|first| told[first].0 == "token.new_ip"), "{told:?}");
+}
+
+#[test]
+fn a_device_with_a_new_address_does_not_take_turns() {
+    let [old, new] = ["198.51.100.7", "198.51.100.66"];
+    let innocent: &[&[&str]] = &[&[old, old, new, new, new], &[old, new, new, old, old, old], &[old, new, old, old]];
+    for uses in innocent {
+        let told = by_one_mac(uses, 5.0);
+        assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "{uses:?}: {told:?}");
+    }
+    let told = by_one_mac(&[old, new, old, new, old, new], 200.0);
+    assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "slowly: {told:?}");
+    let told = by_one_mac(&["2001:db8:1::7", "2001:db8:2::7", "2001:db8:1::7", "2001:db8:2::7", "2001:db8:1::7"], 5.0);
+    assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "IPv6: {told:?}");
+}

@@ -77,6 +77,7 @@ impl SessionTable {
             return self.exposed(sighting, Trigger::Presented, out);
         };
         let (client, ts) = (&sighting.request.like.client, sighting.at.ts);
+        self.refute_mac(id, client, ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
         let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
@@ -90,6 +91,17 @@ impl SessionTable {
         self.tell_returns(id, &what, ts, out);
         self.observe(id, sighting, &what, out);
         self.make_room();
+    }
+
+    /// A host that uses a token at two addresses in turn is two that go by one MAC address.
+    fn refute_mac(&mut self, id: TokenRef, client: &ClientIdentity, at: Timestamp) {
+        let Some(mac) = client.mac else { return };
+        let (gap, neighbours) = (self.config.turn_gap, &self.neighbours);
+        let refuted =
+            change(&self.lineage, &mut self.counters, id, |session| session.refutes_mac(client, at, neighbours, gap));
+        if refuted == Some(true) {
+            self.neighbours.distrust(mac, at);
+        }
     }
 
     /// A session whose first use is seen, where the token is one to be followed. `None` also where no
@@ -407,58 +419,4 @@ impl SessionTable {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::super::testing::{World, browser, client};
-    use super::*;
-    use crate::token::Request;
-
-    proptest! {
-        #[test]
-        fn what_a_reply_says_is_its_first_word(said in prop::collection::vec((0_u8..8, 0_u8..3), 0..12), renewed in prop::collection::vec(0_u8..8, 0..4)) {
-            let id = |n: u8| Digest16([n; 16]);
-            let tokens: Vec<_> = said
-                .iter()
-                .map(|(n, o)| (id(*n), [Outcome::Accepted, Outcome::Rejected, Outcome::Unknown][usize::from(*o)]))
-                .collect();
-            let mut world = World::new();
-            let view = world.on_leg("10.0.0.1", "10.0.1.20", &client("10.0.0.1", &browser("firefox", "linux", 140)));
-            let reply = OutcomeSighting {
-                at: view.complete,
-                request: Request::new(Arc::new(view), None),
-                tokens: tokens.iter().copied().collect(),
-                renewed: renewed.iter().map(|n| id(*n)).collect(),
-                login: false,
-                status: 200,
-            };
-            let looked_up = Said::by(&reply);
-            for n in 0..8 {
-                let first = tokens.iter().find(|(token, _)| *token == id(n)).map_or(Outcome::Unknown, |(_, o)| *o);
-                prop_assert_eq!(looked_up.of(id(n)), (first, renewed.contains(&n)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_reply_counts_once_for_each_session_however_many_refs_lead_there() {
-        use super::super::super::testing::strong;
-        let mut world = World::new();
-        let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
-        for n in [1, 3] {
-            world.issue(&owner, &strong(n), None);
-        }
-        world.issue(&owner, &strong(2), Some(&strong(1)));
-        let (request, _) = world.present(&owner, &strong(2));
-        let reply = OutcomeSighting {
-            at: request.complete,
-            request: Request::new(request, None),
-            tokens: [3, 2, 1].iter().map(|n| (strong(*n).token, Outcome::Accepted)).collect(),
-            renewed: SmallVec::new(),
-            login: false,
-            status: 200,
-        };
-        let found: Vec<_> = world.table.answered_sessions(&reply).iter().map(|(id, token, _)| (*id, *token)).collect();
-        assert_eq!(found, [(strong(3).token, strong(3).token), (strong(1).token, strong(2).token)]);
-    }
-}
+mod tests;
