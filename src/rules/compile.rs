@@ -212,8 +212,6 @@ fn login(entry: LoginEntry) -> LoginRule {
         hosts: Hosts::from_words(&entry.hosts),
         paths: patterns(&entry.paths),
         logout_paths: patterns(&entry.logout_paths),
-        mfa_paths: patterns(&entry.mfa_paths),
-        user_field: entry.user_field.map(String::into_boxed_str),
     }
 }
 

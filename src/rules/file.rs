@@ -52,7 +52,7 @@ struct Later;
 
 impl<'de> Deserialize<'de> for Later {
     fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("exceptions and tests are not available in this version"))
+        Err(serde::de::Error::custom("exceptions, tests, mfa_paths and user_field are not available in this version"))
     }
 }
 
@@ -136,9 +136,10 @@ pub(super) struct LoginEntry {
     pub(super) paths: Vec<String>,
     #[serde(default)]
     pub(super) logout_paths: Vec<String>,
-    #[serde(default)]
-    pub(super) mfa_paths: Vec<String>,
-    pub(super) user_field: Option<String>,
+    #[serde(default, rename = "mfa_paths")]
+    _mfa_paths: Option<Later>,
+    #[serde(default, rename = "user_field")]
+    _user_field: Option<Later>,
 }
 
 /// One program.

@@ -138,6 +138,11 @@ fn mistakes_are_told_with_their_place_and_the_nearest_word() {
         ("tokens:\n  - {token: a, where: [], class: session}\n", "expected at least one place"),
         ("tokens:\n  - {token: a, where: [{cookie: A, query: B}], class: session}\n", "exactly one of"),
         ("exceptions: []\n", "not available in this version"),
+        (
+            "login:\n  - mfa_paths: [/otp]\n",
+            "own.yaml:2:5: login[0]: exceptions, tests, mfa_paths and user_field are not available",
+        ),
+        ("login:\n  - user_field: name\n", "user_field are not available in this version"),
         ("tokens: [\n", "own.yaml:"),
     ] {
         let error = loaded(text).err().unwrap_or_else(|| panic!("{text:?} is taken"));

@@ -18,10 +18,6 @@ pub struct LoginRule {
     pub paths: Vec<Pattern>,
     /// Paths that end a session; the same way.
     pub logout_paths: Vec<Pattern>,
-    /// Paths of a second factor; the same way.
-    pub mfa_paths: Vec<Pattern>,
-    /// Form field that names the account.
-    pub user_field: Option<Box<str>>,
 }
 
 /// All login rules.
