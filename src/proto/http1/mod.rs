@@ -11,6 +11,7 @@
 //! | `collect` | what does the beginning of a body say? |
 //! | `watch` | where else might the next message begin? |
 //! | `seeker` | which request heads lie in bytes that are no part of the conversation? |
+//! | `late` | which requests count on a connection that was joined in the middle? |
 //! | `hidden` | which requests may a body hold from a server that does not know bodies? |
 //! | `side` | where does each message of one direction begin and end? |
 //! | `request` | what does the head of a request say? |
@@ -27,6 +28,7 @@ mod collect;
 mod framing;
 mod head;
 mod hidden;
+mod late;
 mod line;
 mod lines;
 mod pairing;
@@ -50,7 +52,8 @@ use crate::proto::conversation::{Voice, of};
 use crate::proto::{Ambiguity, Message, MessageSink, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::{Fields, carried};
-use hidden::Hidden;
+use hidden::{Held, Hidden};
+use late::Late;
 use line::{Expect, RequestLine};
 use pairing::{Asked, Pairing};
 use request::{asked, fingerprint, head_of, request, status};
@@ -74,6 +77,8 @@ pub(super) struct Http1 {
     recent: [u32; 3],
     /// Requests in bodies.
     hidden: Option<Box<Hidden>>,
+    /// It was joined in the middle, and the server has answered nothing that was read yet.
+    late: Option<Box<Late>>,
 }
 
 /// What is left of a connection between two exchanges: nearly all open ones are idle.
@@ -117,6 +122,7 @@ impl Idle {
             told_lines: self.told_lines,
             recent: self.recent,
             hidden: None,
+            late: None,
         }
     }
 
@@ -163,7 +169,7 @@ impl Http1 {
 
     /// What is left of it, when all that was asked has been answered and nothing else is under way.
     pub(super) fn rest(&self) -> Option<Idle> {
-        if !self.pairing.is_at_rest() || self.hidden.is_some() {
+        if !self.pairing.is_at_rest() || self.hidden.is_some() || self.late.is_some() {
             return None;
         }
         let [forward, reverse] = &self.sides;
@@ -194,6 +200,7 @@ impl Http1 {
         *self.side(dir) = if late { Side::joined_late() } else { Side::default() };
         if late {
             self.pairing.doubt();
+            self.late.get_or_insert_default().join(dir);
         }
     }
 
@@ -206,6 +213,9 @@ impl Http1 {
         at: Stamp,
         voice: &mut Voice<'_, S>,
     ) -> Reading {
+        if offset > 0 && self.client.is_none() && !self.side(dir).has_begun() {
+            self.saw_text(dir); // what came before was nothing that anybody reads
+        }
         let (seen, cut) = self.side(dir).arrive(offset);
         if let Some(head) = cut {
             self.pairing.doubt();
@@ -215,11 +225,18 @@ impl Http1 {
         let (mut used, mut idle) = (seen, 0);
         while let Some(rest @ [_, ..]) = bytes.get(used..) {
             let expect = self.expect(dir);
+            let carried = self.side(dir).holds_head();
+            if let Some(late) = self.late.as_deref_mut() {
+                late.at_segment = used == 0 || carried;
+            }
             let side = self.side(dir);
             let body_at = side.is_in_body().then(|| side.pos());
             let (n, found) = side.next(rest, at, expect);
             if let Some(pos) = body_at.filter(|_| expect == Expect::Request) {
                 self.look_for_hidden(dir, pos, rest.get(..n).unwrap_or_default(), at);
+            }
+            if self.late.is_some() && n > 0 && self.side(dir).is_lost() && !self.side(dir).holds_head() {
+                self.saw_text(dir);
             }
             used = used.saturating_add(n);
             idle = if n == 0 { idle + 1 } else { 0 };
@@ -276,6 +293,7 @@ impl Http1 {
         let client = self.client.unwrap_or(Direction::Forward);
         for dir in [client, client.opposite()] {
             self.tell_body(dir, at, true, voice);
+            self.settle(dir, at, voice);
             if let Some(head) = self.side(dir).unfinished() {
                 self.on_head(dir, head, at, voice);
             }
@@ -363,7 +381,8 @@ impl Http1 {
     pub(super) fn held_bytes(&self) -> usize {
         let sides = self.sides.iter().map(Side::held_bytes).fold(size_of::<Self>(), usize::saturating_add);
         let hidden = self.hidden.as_ref().map_or(0, |h| h.held_bytes());
-        sides.saturating_add(hidden).saturating_add(self.pairing.held_bytes())
+        let late = self.late.as_ref().map_or(0, |l| l.held_bytes());
+        sides.saturating_add(hidden).saturating_add(late).saturating_add(self.pairing.held_bytes())
     }
 
     /// A head has begun and is not complete.
@@ -399,6 +418,17 @@ impl Http1 {
         if self.expect(dir) != Expect::Response
             && let Some(line) = request(&head, &mut fields)
         {
+            let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
+            if let Some(late) = self.late.as_deref_mut().filter(|_| two_sided)
+                && late.doubts(dir)
+            {
+                late.hold(dir, &head);
+                let asked = asked(&head_of(line, &fields.headers));
+                let framing = of_request(asked, line.version, &fields.headers, fields.framing);
+                self.client = Some(dir);
+                self.side(dir).follow(if head.whole { Then::Framed(framing) } else { Then::Search });
+                return Turn::None;
+            }
             (self.client, self.asked) = (Some(dir), true);
             voice.counters().header_limit_hits += fields.beyond as u64;
             let [latest, before, _] = self.recent;
@@ -487,7 +517,11 @@ impl Http1 {
             self.side(dir).follow(if stamps.whole { Then::Framed(Framing::NONE) } else { Then::Search });
             return Turn::None;
         }
+        self.settle(dir.opposite(), stamps.complete, voice);
         let (answers, asked) = self.pairing.answer();
+        if answers.is_some() {
+            self.late = None;
+        }
         let framing = of_response(asked, status, head.version, head.headers);
         voice.counters().http1_responses += 1;
         voice.say(Message::Response { answers, dir, first: stamps.first, complete: stamps.complete, head });
@@ -523,7 +557,28 @@ impl Http1 {
         if !sure || matches!(status, 100..=199 | 400 | 408 | 503) {
             return;
         }
-        let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) else { return };
+        if let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) {
+            self.tell_held(client, &held, at, voice);
+        }
+    }
+
+    /// Bytes of a direction that was joined in the middle are no message.
+    fn saw_text(&mut self, dir: Direction) {
+        if let Some(late) = self.late.as_deref_mut() {
+            late.saw_text(dir);
+        }
+    }
+
+    /// Tells the request that was kept back because the connection was joined in the middle.
+    fn settle<S: MessageSink>(&mut self, client: Direction, at: Stamp, voice: &mut Voice<'_, S>) {
+        if let Some(held) = self.late.as_deref_mut().and_then(|late| late.settle(client)) {
+            self.asked = true;
+            self.tell_held(client, &held, at, voice);
+        }
+    }
+
+    /// Tells a request that was kept back.
+    fn tell_held<S: MessageSink>(&mut self, client: Direction, held: &Held, at: Stamp, voice: &mut Voice<'_, S>) {
         let (first, bytes) = (held.first, (&held.bytes).into());
         let head = Head { first, whole: true, part: false, line: held.line, bytes, read: None };
         let mut fields = Fields::default();

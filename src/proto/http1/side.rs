@@ -229,6 +229,11 @@ impl Side {
         self.partial.is_some()
     }
 
+    /// Whether any byte of it was shown.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Whether a body is being passed over.
     pub(super) const fn is_in_body(&self) -> bool {
         matches!(self.state, State::Body(_))
