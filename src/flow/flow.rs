@@ -260,16 +260,21 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// What belongs to the flow now.
     pub(super) fn holds(&self) -> Counted {
-        let rare = || self.streams.iter().flat_map(|stream| &stream.rare);
-        let boxes = rare().count() * size_of::<Rare>() + self.profile.heap_bytes();
+        let (mut boxes, mut held) = (self.profile.heap_bytes(), 0);
+        for rare in self.streams.iter().filter_map(|stream| stream.rare.as_deref()) {
+            boxes += size_of::<Rare>();
+            held += rare.cost();
+        }
         let heap = self.consumer.as_ref().map_or(0, StreamConsumer::held_bytes).saturating_add(boxes);
-        let held: u64 = rare().map(|rare| rare.cost()).sum();
         Counted { heap: u32::try_from(heap).unwrap_or(u32::MAX), held: u32::try_from(held).unwrap_or(u32::MAX) }
     }
 
     /// What the flow waits for now.
     pub(super) fn waiting(&self) -> Waiting {
         let [forward, reverse] = &self.streams;
+        if self.is_undisturbed() && forward.is_usual() && reverse.is_usual() {
+            return Waiting::Established;
+        }
         let any = |is: fn(&Stream) -> bool| is(forward) || is(reverse);
         if self.over {
             Waiting::Over

@@ -16,6 +16,36 @@ enum Ends {
     Other(Box<[Endpoint; 2]>),
 }
 
+/// Between whom a segment travels, in the form in which flows are looked up.
+#[derive(Clone, Copy)]
+pub(super) enum Route {
+    /// IPv4 addresses, each with its port in the lowest 16 bits.
+    Ipv4 {
+        from: u64,
+        to: u64,
+    },
+    Other {
+        from: Endpoint,
+        to: Endpoint,
+    },
+}
+
+impl Route {
+    #[inline]
+    pub(super) fn new(from: &Endpoint, to: &Endpoint) -> Self {
+        match (from.ip, to.ip) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                Self::Ipv4 { from: packed(a.to_bits(), from.port), to: packed(b.to_bits(), to.port) }
+            }
+            _ => Self::Other { from: *from, to: *to },
+        }
+    }
+}
+
+fn packed(ip: u32, port: u16) -> u64 {
+    u64::from(ip) << 16 | u64::from(port)
+}
+
 /// What is known of a flow beside its streams.
 pub(super) struct Profile {
     ends: Ends,
@@ -132,18 +162,17 @@ impl Profile {
 
     /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
     #[inline]
-    pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {
-        let (source, destination) = (segment.source, segment.destination);
-        let (forward, reverse) = match &self.ends {
-            Ends::Ipv4 { ips: [a, b], ports: [p, q] } => {
-                let (IpAddr::V4(from), IpAddr::V4(to)) = (source.ip, destination.ip) else { return None };
-                let segment = (from.to_bits(), source.port, to.to_bits(), destination.port);
-                (segment == (*a, *p, *b, *q), segment == (*b, *q, *a, *p))
+    pub(super) fn direction_of(&self, tenant: Tenant, route: &Route) -> Option<Direction> {
+        let (forward, reverse) = match (&self.ends, route) {
+            (Ends::Ipv4 { ips: [a, b], ports: [p, q] }, Route::Ipv4 { from, to }) => {
+                let (a, b) = (packed(*a, *p), packed(*b, *q));
+                ((a ^ from) | (b ^ to) == 0, (b ^ from) | (a ^ to) == 0)
             }
-            Ends::Other(ends) => (**ends == [source, destination], **ends == [destination, source]),
+            (Ends::Other(ends), Route::Other { from, to }) => (**ends == [*from, *to], **ends == [*to, *from]),
+            _ => return None,
         };
         match (forward, reverse) {
-            _ if self.tenant != segment.tenant => None,
+            _ if self.tenant != tenant => None,
             (true, _) => Some(Direction::Forward),
             (_, true) => Some(Direction::Reverse),
             _ => None,

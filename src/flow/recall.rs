@@ -105,7 +105,8 @@ impl Recall {
         if self.capacity == 0 || bytes.is_empty() {
             return memory.newest;
         }
-        if self.extend(memory, Piece { bytes, ..piece }) {
+        let is_newest = !memory.newest.is_none() && memory.newest.0 == (self.last / UNIT) as u32;
+        if is_newest && self.extend(memory, Piece { bytes, ..piece }) {
             return memory.newest;
         }
         let size = HEADER + bytes.len();
@@ -135,11 +136,8 @@ impl Recall {
         Trace((self.last / UNIT) as u32)
     }
 
-    /// Goes on behind the piece written last, if it is of the same stream and this follows it.
+    /// Goes on behind the piece written last, of the same stream, if this follows it.
     fn extend(&mut self, memory: Memory, piece: Piece<'_>) -> bool {
-        if memory.newest.is_none() || memory.newest.0 != (self.last / UNIT) as u32 {
-            return false;
-        }
         let Some((header, before)) = self.piece(memory.newest, memory.owner) else { return false };
         let (start, len) = (self.index(self.last), before.bytes.len() + piece.bytes.len());
         let fits = (start + HEADER + len) as u64 <= self.capacity && len <= REACH;
@@ -282,14 +280,13 @@ impl Recall {
         index as usize
     }
 
-    /// Doubles, up to the capacity.
+    /// Doubles where it is too short, up to the capacity.
+    #[inline]
     fn grow_to(&mut self, len: usize) {
         if len > self.ring.len() {
-            if len > self.ring.capacity() {
-                let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
-                self.ring.reserve_exact(wanted - self.ring.len());
-            }
-            self.ring.resize(len, 0);
+            let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
+            self.ring.reserve_exact(wanted - self.ring.len());
+            self.ring.resize(wanted, 0);
         }
     }
 }

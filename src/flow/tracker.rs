@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
@@ -10,14 +10,14 @@ use foldhash::fast::FoldHasher;
 use super::counters::FlowCounters;
 use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
-use super::profile::{self, Profile};
+use super::profile::{self, Profile, Route};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
 use super::timer::{Timers, Waiting};
 use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::index::Index;
-use crate::base::net::{Endpoint, Tenant};
+use crate::base::net::Tenant;
 use crate::base::slab::Slab;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
@@ -104,14 +104,22 @@ impl<C: StreamConsumer> FlowTable<C> {
     pub fn on_segment(&mut self, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
         self.counters.segments += 1;
         self.timers.observe(at.ts);
-        let hash = self.hash(segment.tenant, segment.source, segment.destination);
+        let route = Route::new(&segment.source, &segment.destination);
+        let hash = self.hash(segment.tenant, &route);
         let mut dir = Direction::Forward;
         let found = self.index.find(hash, |slot| {
-            let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment));
+            let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment.tenant, &route));
             direction.inspect(|d| dir = *d).is_some()
         });
         let slot = match found {
-            Some(slot) => slot,
+            Some(slot) => match self.take_usual(slot, dir, segment, at, shared) {
+                Some(Usual::Quiet) => return,
+                Some(Usual::Told) => {
+                    self.keep_bounds(slot, shared);
+                    return;
+                }
+                None => slot,
+            },
             None if opens_a_flow(segment) => {
                 self.make_room(None, shared);
                 let sender_opened = profile::is_opener(segment);
@@ -123,14 +131,12 @@ impl<C: StreamConsumer> FlowTable<C> {
                 return;
             }
         };
-        if !self.take_usual(slot, dir, segment, at, shared) {
-            self.take_any(slot, dir, segment, at, shared);
-        }
-        self.relieve(slot, shared);
-        self.make_room(Some(slot), shared);
+        self.take_any(slot, dir, segment, at, shared);
+        self.keep_bounds(slot, shared);
     }
 
-    /// Lets the flow in `slot` take a usual segment; false when it is not usual.
+    /// Lets the flow in `slot` take a usual segment; `None` when it is not usual.
+    #[inline]
     fn take_usual(
         &mut self,
         slot: u32,
@@ -138,23 +144,22 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         at: Stamp,
         shared: &mut C::Shared,
-    ) -> bool {
+    ) -> Option<Usual> {
         #[cfg(test)]
         if self.ways.general {
-            return false;
+            return None;
         }
-        let Some(flow) = self.flows.get_mut(slot) else { return false };
+        let flow = self.flows.get_mut(slot)?;
         self.current = Some(slot);
         let now = self.timers.now();
         let (config, counters, recall) = (&self.config, &mut self.counters, &mut self.recall);
         let usual = flow.on_usual_segment(dir, segment, at, &mut Desk { config, counters, shared, recall, slot, now });
-        match usual {
-            Some(Usual::Told) => self.settle(slot, false),
-            Some(Usual::Quiet) => self.timers.touch(slot, Waiting::Established),
-            None => {}
-        }
         self.current = None;
-        usual.is_some()
+        match usual? {
+            Usual::Told => self.settle(slot, false),
+            Usual::Quiet => self.timers.touch(slot, Waiting::Established),
+        }
+        usual
     }
 
     /// Lets the flow in `slot` take any segment, and makes a new one of it where that one opens it anew.
@@ -282,8 +287,20 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.counters.held_bytes -= u64::from(flow.counted.held);
             self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
-            self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
+            let route = Route::new(&initiator, &responder);
+            self.index.remove(self.hash(flow.profile.tenant(), &route), slot);
             self.timers.remove(slot);
+        }
+    }
+
+    /// Keeps held bytes and the table within their bounds; the flow in `slot` has grown.
+    #[inline]
+    fn keep_bounds(&mut self, slot: u32, shared: &mut C::Shared) {
+        if self.counters.held_bytes > self.config.reassembly_bytes {
+            self.relieve(slot, shared);
+        }
+        if self.bytes() > self.config.table_bytes {
+            self.make_room(Some(slot), shared);
         }
     }
 
@@ -359,18 +376,20 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     /// The same for both directions of a flow.
-    fn hash(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
+    #[inline]
+    fn hash(&self, Tenant(tenant): Tenant, route: &Route) -> u32 {
         let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
-        if let (IpAddr::V4(a), IpAddr::V4(b)) = (one.ip, other.ip) {
-            let end = |ip: Ipv4Addr, port| u64::from(ip.to_bits()) << 16 | u64::from(port);
-            let (a, b): (u64, u64) = (end(a, one.port), end(b, other.port));
-            hasher.write_u64(a.min(b));
-            hasher.write_u64(a.max(b));
-        } else {
-            let (low, high) = if one <= other { (one, other) } else { (other, one) };
-            hasher.write_u128(bits(low.ip));
-            hasher.write_u128(bits(high.ip));
-            hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
+        match route {
+            Route::Ipv4 { from, to } => {
+                hasher.write_u64(*from.min(to));
+                hasher.write_u64(*from.max(to));
+            }
+            Route::Other { from, to } => {
+                let (low, high) = if from <= to { (from, to) } else { (to, from) };
+                hasher.write_u128(bits(low.ip));
+                hasher.write_u128(bits(high.ip));
+                hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
+            }
         }
         hasher.write_u64(tenant);
         let hash = hasher.finish();
