@@ -9,7 +9,7 @@ use super::reassembler::Outlet;
 use super::recall::Recall;
 use super::storm::{self, Storm};
 use super::stream::{Origin, Rare, Stream};
-use super::timer::Waiting;
+use super::timer::{Link, Linked, Waiting};
 use super::{AnomalyKind, CloseReason, Direction, FlowConfig, StreamConsumer, StreamEvent, doubt};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{Checksum, Segment};
@@ -58,6 +58,8 @@ pub(super) struct Flow<C> {
     /// Gone when it wants no more.
     pub(super) consumer: Option<C>,
     pub(super) streams: [Stream; 2],
+    /// Its place in the lists of timeouts.
+    pub(super) link: Link,
     /// What the table has counted of the flow.
     pub(super) counted: Counted,
     /// Who sent a believable reset and nothing since.
@@ -84,12 +86,23 @@ impl Told {
     }
 }
 
+impl<C> Linked for Flow<C> {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
 impl<C: StreamConsumer> Flow<C> {
     pub(super) fn new(profile: Profile, consumer: C) -> Self {
         Self {
             profile,
             consumer: Some(consumer),
             streams: [Stream::new(), Stream::new()],
+            link: Link::NONE,
             counted: Counted::default(),
             reset: None,
             told: Told::default(),

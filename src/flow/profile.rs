@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Direction, FlowId, FlowInfo};
-use crate::base::net::{Endpoint, Tenant};
+use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::packet::{MacPair, Segment, SynTraits};
 
@@ -59,10 +59,18 @@ pub(super) struct Profile {
     /// Captures since the one in which the flow opened.
     last_capture: u16,
     pub(super) gaps: u16,
-    mac: Option<MacPair>,
-    syn: Option<SynTraits>,
+    /// Zeros where there is none.
+    mac: MacPair,
+    syn: Option<Stack>,
     initiator_ttl: u8,
     marks: u8,
+}
+
+/// The initiator's TCP stack, but for the TTL that it began with: that is in the marks.
+#[derive(Clone, Copy)]
+struct Stack {
+    options: [u8; 6],
+    window_scale: Option<u8>,
 }
 
 /// Segments were seen of the initiator,
@@ -73,6 +81,14 @@ const HEARD_RESPONDER: u8 = 2;
 const MIDSTREAM: u8 = 4;
 /// The TTL is the initiator's.
 const TTL: u8 = 8;
+/// There are MAC addresses.
+const MAC: u8 = 16;
+/// The TTL that the initiator's stack began with, by its place among these.
+const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
+const INITIAL_TTL_SHIFT: u32 = 5;
+const INITIAL_TTL: u8 = 3 << INITIAL_TTL_SHIFT;
+
+const NO_MAC: MacPair = MacPair { source: MacAddr([0; 6]), destination: MacAddr([0; 6]) };
 
 impl Profile {
     /// Of a flow that begins with this segment.
@@ -89,7 +105,7 @@ impl Profile {
             }
             _ => Ends::Other(Box::new([initiator, responder])),
         };
-        Self {
+        let mut profile = Self {
             ends,
             tenant: segment.tenant,
             opened: at.ts,
@@ -100,11 +116,17 @@ impl Profile {
             opened_part: at.frame.part,
             last_capture: 0,
             gaps: 0,
-            mac,
-            syn: if sender_opened { SynTraits::of(segment) } else { None },
+            mac: mac.unwrap_or(NO_MAC),
+            syn: None,
             initiator_ttl: segment.ttl,
-            marks: if segment.flags.syn() { 0 } else { MIDSTREAM } | if sender_opened { TTL } else { 0 },
+            marks: if segment.flags.syn() { 0 } else { MIDSTREAM }
+                | if sender_opened { TTL } else { 0 }
+                | if mac.is_some() { MAC } else { 0 },
+        };
+        if sender_opened {
+            profile.note_syn(SynTraits::of(segment));
         }
+        profile
     }
 
     /// What consumers see.
@@ -116,14 +138,23 @@ impl Profile {
             tenant: self.tenant,
             initiator,
             responder,
-            mac: self.mac,
+            mac: self.is(MAC).then_some(self.mac),
             initiator_ttl: self.is(TTL).then_some(self.initiator_ttl),
-            syn: self.syn,
+            syn: self.syn.map(|Stack { options, window_scale }| SynTraits {
+                options,
+                window_scale,
+                initial_ttl: self.initial_ttl(),
+            }),
             opened,
             midstream: self.is(MIDSTREAM),
             two_sided: self.is_two_sided(),
             gaps: u32::from(self.gaps),
         }
+    }
+
+    fn initial_ttl(&self) -> u8 {
+        let place = usize::from((self.marks & INITIAL_TTL) >> INITIAL_TTL_SHIFT);
+        INITIAL_TTLS.get(place).copied().unwrap_or(u8::MAX)
     }
 
     /// The flow's identity.
@@ -198,9 +229,15 @@ impl Profile {
         self.marks &= !MIDSTREAM;
     }
 
-    /// The initiator's SYN came before the segment that the flow begins with.
+    /// The initiator's SYN said this, unless another one is known.
     pub(super) fn note_syn(&mut self, traits: Option<SynTraits>) {
-        self.syn = self.syn.or(traits);
+        if self.syn.is_none()
+            && let Some(SynTraits { options, window_scale, initial_ttl }) = traits
+        {
+            let place = INITIAL_TTLS.iter().position(|ttl| *ttl == initial_ttl).unwrap_or(0) as u8;
+            self.syn = Some(Stack { options, window_scale });
+            self.marks = self.marks & !INITIAL_TTL | place << INITIAL_TTL_SHIFT;
+        }
     }
 
     fn is(&self, mark: u8) -> bool {

@@ -85,7 +85,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Bytes that one flow takes in the table, without what it and its consumer hold on the heap.
     #[must_use]
     pub const fn bytes_per_flow() -> usize {
-        size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_ENTRY
+        size_of::<Option<Flow<C>>>() + Index::BYTES_PER_ENTRY
     }
 
     /// Bytes in use of [`FlowConfig::table_bytes`].
@@ -157,7 +157,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.current = None;
         match usual? {
             Usual::Told => self.settle(slot, false),
-            Usual::Quiet => self.timers.touch(slot, Waiting::Established),
+            Usual::Quiet if self.timers.is_in_place(&flow.link, Waiting::Established) => {}
+            Usual::Quiet => self.timers.touch(&mut self.flows, slot, Waiting::Established),
         }
         usual
     }
@@ -182,9 +183,9 @@ impl<C: StreamConsumer> FlowTable<C> {
                 let consumer = C::open(&profile.info(), desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
-                let counted = flow.counted;
+                let (counted, link) = (flow.counted, flow.link);
                 *flow = Flow::new(profile, consumer);
-                flow.counted = counted;
+                (flow.counted, flow.link) = (counted, link);
                 let turned = |d: Direction| if opener == Direction::Forward { d } else { d.opposite() };
                 if let Some((whose, offer)) = began {
                     flow.began(turned(whose), offer);
@@ -209,7 +210,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// from it what a single broken frame says.
     pub fn on_time(&mut self, now: Timestamp, shared: &mut C::Shared) {
         self.timers.advance(now);
-        while let Some((slot, waiting)) = self.timers.expired() {
+        while let Some((slot, waiting)) = self.timers.expired(&self.flows) {
             let mut is_over = true;
             self.at_flow(slot, shared, |flow, desk| is_over = flow.on_timeout(waiting, desk));
             if is_over {
@@ -265,8 +266,9 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.counters.held_bytes -= u64::from(before.held);
         flow.counted = after;
         // Late segments do not keep what is over.
-        if !(was_over && flow.over) {
-            self.timers.touch(slot, flow.waiting());
+        let waiting = flow.waiting();
+        if !(was_over && flow.over) && !self.timers.is_in_place(&flow.link, waiting) {
+            self.timers.touch(&mut self.flows, slot, waiting);
         }
     }
 
@@ -275,13 +277,14 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.sources.add(profile.source());
         let slot = self.flows.insert(Flow::new(profile, consumer));
         self.index.insert(hash, slot);
-        self.timers.add(slot, Waiting::Short);
+        self.timers.add(&mut self.flows, slot, Waiting::Short);
         self.counters.flows_created += 1;
         self.counters.flows_active += 1;
         slot
     }
 
     fn forget(&mut self, slot: u32) {
+        self.timers.remove(&mut self.flows, slot);
         if let Some(flow) = self.flows.remove(slot) {
             self.counters.heap_bytes -= u64::from(flow.counted.heap);
             self.counters.held_bytes -= u64::from(flow.counted.held);
@@ -289,7 +292,6 @@ impl<C: StreamConsumer> FlowTable<C> {
             let (initiator, responder) = flow.profile.ends();
             let route = Route::new(&initiator, &responder);
             self.index.remove(self.hash(flow.profile.tenant(), &route), slot);
-            self.timers.remove(slot);
         }
     }
 
@@ -345,9 +347,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         let mut greediest = None;
         for _ in 0..SAMPLE {
             let other = self.sources.any_below(self.flows.slots()) as u32;
-            let fits = waiting.is_none_or(|waiting| self.timers.waiting(other) == Some(waiting));
+            let Some(link) = self.flow(other).map(|flow| &flow.link) else { continue };
+            let fits = waiting.is_none_or(|waiting| link.waiting() == waiting);
             if let Some(has) = share(self, other).filter(|&has| fits && has > fair) {
-                greediest = greediest.max(Some((has, std::cmp::Reverse(self.timers.linked(other)), other)));
+                greediest = greediest.max(Some((has, self.timers.silence(link), other)));
             }
         }
         greediest.map(|(_, _, slot)| slot)
@@ -368,7 +371,10 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn longest_silent(&self, of: &[Waiting]) -> Option<u32> {
-        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.linked(slot))
+        let silence = |slot| self.flow(slot).map(|flow| self.timers.silence(&flow.link));
+        let oldest = of.iter().filter_map(|&waiting| self.timers.oldest(waiting));
+        // Of several that are silent equally long, the first.
+        oldest.min_by_key(|&slot| std::cmp::Reverse(silence(slot)))
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
