@@ -157,7 +157,7 @@ fn requests_that_repeat_their_fields_are_told_again() {
     assert_eq!(again(&[&a, &b, &old], ok), 2);
     assert_eq!(again(&[&a, &b, &old], chunked), 2);
     assert_eq!(again(&[&a, other, &a, &a], ok), 1, "only of the request before");
-    for odd in ODD_BLOCKS.iter().skip(1) {
+    for odd in ODD_BLOCKS.iter().filter(|b| !b.contains("Length: 0") && !b.contains("folded")) {
         let odd = format!("GET /a HTTP/1.1\r\n{odd}");
         assert_eq!(again(&[&odd, &odd, &odd], ok), 0, "{odd:?}");
     }
