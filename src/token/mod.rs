@@ -9,6 +9,7 @@ pub mod counters;
 pub mod date;
 mod find;
 mod form;
+mod generations;
 mod header_orders;
 mod json;
 pub mod login;

@@ -208,7 +208,7 @@ impl SessionTable {
     fn plain(&self, trigger: Trigger, session: &Session, subject: &Binding, sighting: TokenSighting) -> Observation {
         Observation {
             trigger,
-            token: sighting.token,
+            token: Arc::unwrap_or_clone(sighting.token),
             request: sighting.request.view(),
             plaintext: sighting.plaintext,
             outcome: Outcome::Unknown,
@@ -239,7 +239,7 @@ impl SessionTable {
         let mut located = None;
         // Several refs may lead to one session: its request was answered once.
         let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
-        for (token, outcome) in &reply.tokens {
+        for (token, outcome) in reply.tokens.iter() {
             let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
             counted.push(id);
             if self.once.is_repeat(reply.request.id, *token) {
@@ -364,7 +364,7 @@ impl SessionTable {
         let PathSighting { kind, from_client, request, tokens, at } = path;
         let token = tokens.into_iter().next().map(|token| {
             let session = self.find(&token).and_then(|id| self.lineage.read(id, |s| self.view(s, at.ts)));
-            (token, session)
+            (Arc::unwrap_or_clone(token), session)
         });
         out.push(Evidence::Path(Arc::new(PathObservation { kind, from_client, request, at, token })));
     }
