@@ -18,6 +18,7 @@ pub mod names;
 pub mod pattern;
 mod recall;
 pub mod service;
+mod shapes;
 pub mod sighting;
 pub mod strength;
 pub mod tap;

@@ -313,3 +313,10 @@ fn the_last_requests_of_flows_are_bounded_and_forgotten_at_their_end() {
     ask(&mut bench, 3, &mut two);
     assert_eq!(forgotten(&bench), Some(("repeats", 2)), "the place of a flow that is over is free");
 }
+
+#[test]
+fn what_is_told_of_a_repeat_and_kept_of_a_flow_is_small() {
+    assert!(size_of::<Seen>() <= 80 && size_of::<Waiting>() <= 40);
+    let kept = size_of::<super::super::latest::Like>() + size_of::<RequestView>();
+    assert!(kept <= 384, "{kept}");
+}
