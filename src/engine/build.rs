@@ -99,7 +99,10 @@ fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -
         ..FlowConfig::default()
     });
     let token_key = DigestKey::derive(ground.key, "token ref");
-    Worker::new(flows, TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, ground.transactions))
+    Worker::new(
+        flows,
+        TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, config.memory / workers / 256, ground.transactions),
+    )
 }
 
 /// Who watches: this host, and the captures by their index.

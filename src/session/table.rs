@@ -240,7 +240,7 @@ impl SessionTable {
 /// The sighting, with the client's MAC address where its segment confirms it.
 fn with_mac(mut token: TokenSighting, mac: Option<MacAddr>) -> TokenSighting {
     if mac.is_some() {
-        Arc::make_mut(&mut token.request.like).client.mac = mac;
+        Arc::make_mut(&mut Arc::make_mut(&mut token.request).like).client.mac = mac;
     }
     token
 }

@@ -440,7 +440,7 @@ fn a_sighting_with_a_damaged_time_moves_no_timer() {
     let far = Timestamp::from_parts(4_000_000_000, 0);
     let stranger = RequestView { first: Stamp { ts: far, ..request.first }, ..(*request).clone() };
     let sighting = TokenSighting {
-        token: strong(2),
+        token: Arc::new(strong(2)),
         action: TokenUse::Presented,
         request: crate::token::Request::new(Arc::new(stranger), Some(1)),
         at: Stamp { ts: far, ..request.complete },

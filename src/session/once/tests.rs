@@ -292,7 +292,10 @@ fn memory_is_bounded() {
     let mut world = World::new();
     let request = Arc::new(world.on_leg(VICTIM, SERVER, &firefox(VICTIM)));
     let sighting = |n: usize| TokenSighting {
-        token: crate::token::SeenToken { token: crate::base::ids::Digest16((n as u128).to_le_bytes()), ..strong(1) },
+        token: Arc::new(crate::token::SeenToken {
+            token: crate::base::ids::Digest16((n as u128).to_le_bytes()),
+            ..strong(1)
+        }),
         action: TokenUse::Presented,
         request: crate::token::Request::new(Arc::clone(&request), Some(1)),
         at: request.complete,

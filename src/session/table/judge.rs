@@ -246,7 +246,7 @@ impl SessionTable {
     fn plain(&self, trigger: Trigger, session: &Session, subject: &Binding, sighting: TokenSighting) -> Observation {
         Observation {
             trigger,
-            token: sighting.token,
+            token: Arc::unwrap_or_clone(sighting.token),
             request: sighting.request.view(),
             plaintext: sighting.plaintext,
             outcome: Outcome::Unknown,
@@ -412,7 +412,7 @@ impl SessionTable {
         let PathSighting { kind, from_client, request, tokens, at } = path;
         let token = tokens.into_iter().next().map(|token| {
             let session = self.find(&token).and_then(|id| self.lineage.read(id, |s| self.view(s, at.ts)));
-            (token, session)
+            (Arc::unwrap_or_clone(token), session)
         });
         out.push(Evidence::Path(Arc::new(PathObservation { kind, from_client, request, at, token })));
     }
