@@ -45,7 +45,7 @@ fn a_reply_counts_once_for_each_session_however_many_refs_lead_there() {
         at: request.complete,
         request: Request::new(request, None),
         tokens: [3, 2, 1].iter().map(|n| (strong(*n).token, Outcome::Accepted)).collect(),
-        renewed: SmallVec::new(),
+        renewed: Box::default(),
         login: false,
         status: 200,
     };
