@@ -316,7 +316,7 @@ pub trait StreamConsumer {
 /// * `recall_bytes`: the oldest bytes are forgotten, and copies of them are not compared; `limit_recall`.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
-    /// Bytes for flow entries and for what their consumers hold; at about 240 bytes and the
+    /// Bytes for flow entries and for what their consumers hold; at about 230 bytes and the
     /// consumer's own size each this bounds their number. Default 20 % of the budget.
     pub table_bytes: u64,
     /// Bytes held over all flows because they came early or are in doubt. Default 25 % of the budget.

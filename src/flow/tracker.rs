@@ -267,7 +267,8 @@ impl<C: StreamConsumer> FlowTable<C> {
         flow.counted = after;
         // Late segments do not keep what is over.
         let waiting = flow.waiting();
-        if !(was_over && flow.over) && !self.timers.is_in_place(&flow.link, waiting) {
+        let stays = (was_over && flow.over) || self.timers.is_in_place(&flow.link, waiting);
+        if !stays {
             self.timers.touch(&mut self.flows, slot, waiting);
         }
     }
