@@ -8,7 +8,6 @@ use super::pairing::{Asked, PIPELINE_LIMIT, Pairing};
 use super::request::{Block, asked, fingerprint_of, head_of};
 use super::side::{Side, Then, strip};
 use super::{Http1, of};
-use crate::base::find::find_any;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
 use crate::proto::conversation::Voice;
@@ -165,7 +164,7 @@ impl Calm {
         at: Stamp,
         voice: &mut Voice<'_, S>,
     ) -> Option<()> {
-        let (line, block) = bytes.split_at_checked(find_any(bytes, [b'\n'])?.saturating_add(1))?;
+        let (line, block) = bytes.split_at_checked(memchr::memchr(b'\n', bytes)?.saturating_add(1))?;
         let RequestLine { method, target, version } = plain_request_line(line)?;
         if u32::from(self.open) >= PIPELINE_LIMIT {
             return None;
@@ -217,7 +216,7 @@ impl Calm {
         let answers = self.next.wrapping_sub(u32::from(self.open));
         let open = self.open.checked_sub(1)?;
         let room = bytes.get(..HEAD_LIMIT).unwrap_or(bytes);
-        let (line, block) = room.split_at_checked(find_any(room, [b'\n'])?.saturating_add(1))?;
+        let (line, block) = room.split_at_checked(memchr::memchr(b'\n', room)?.saturating_add(1))?;
         let said = status_line(strip(line)).filter(|line| line.status >= 200)?;
         let mut fields = Fields::default();
         let used = line.len().saturating_add(fields.read(block, false)?);

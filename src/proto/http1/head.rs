@@ -6,7 +6,6 @@ use smallvec::SmallVec;
 
 use super::line::trim;
 use super::lines::{Line, Lines};
-use crate::base::find::find_any;
 use crate::proto::Header;
 
 /// Longest head that is read, in bytes, first line and blank line included.
@@ -40,7 +39,7 @@ impl BlankLine {
     /// Lines end with LF; any CR before it is ignored.
     pub(super) fn find(&mut self, piece: &[u8]) -> Option<usize> {
         let mut rest = piece;
-        while let Some((line, behind)) = find_any(rest, [b'\n']).and_then(|lf| rest.split_at_checked(lf)) {
+        while let Some((line, behind)) = memchr::memchr(b'\n', rest).and_then(|lf| rest.split_at_checked(lf)) {
             rest = behind.get(1..).unwrap_or_default();
             if !self.inked && !has_ink(line) {
                 return Some(piece.len().saturating_sub(rest.len()));
