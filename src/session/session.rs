@@ -151,6 +151,12 @@ impl Session {
         self.home.clone().filter(|_| self.sightings == 0 && self.ended().is_none())
     }
 
+    /// Its home, where it is known.
+    #[must_use]
+    pub const fn home(&self) -> Option<&Arc<Home>> {
+        self.home.as_ref()
+    }
+
     /// Fills in what was not known of the actor that `client` is.
     pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
         let fit = self.fit(client, neighbours);

@@ -231,9 +231,9 @@ impl SessionTable {
         self.lineage.resolve(token.token).or_else(|| self.lineage.resolve(token.by_address?))
     }
 
-    fn fresh(&self, sighting: &TokenSighting) -> Box<Session> {
+    fn fresh(&self, sighting: &TokenSighting) -> Session {
         let token = &sighting.token;
-        Box::new(Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts, &self.key))
+        Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts, &self.key)
     }
 }
 
@@ -247,7 +247,7 @@ fn with_mac(mut token: TokenSighting, mac: Option<MacAddr>) -> TokenSighting {
 
 /// Changes a session and accounts for the bytes that it takes afterwards.
 fn change<T>(
-    lineage: &Lineage,
+    lineage: &mut Lineage,
     counters: &mut SessionCounters,
     id: TokenRef,
     change: impl FnOnce(&mut Session) -> T,

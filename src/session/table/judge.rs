@@ -28,8 +28,10 @@ impl SessionTable {
     pub(super) fn presented_again(&mut self, sighting: &TokenSighting, mac: Option<MacAddr>) -> bool {
         let TokenSighting { token, request, at, .. } = sighting;
         let again = matches!(sighting.action, TokenUse::Presented)
-            && self.lineage.write(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
-                == Some(true);
+            && self
+                .lineage
+                .get_mut(token.token)
+                .is_some_and(|session| session.present_again(&request.like.client, mac, at.ts));
         if again {
             self.make_room();
         }
@@ -52,7 +54,7 @@ impl SessionTable {
         };
         let (client, ts) = (&sighting.request.like.client, sighting.at.ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
-        let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
+        let Some(what) = change(&mut self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
         }) else {
             return;
@@ -96,7 +98,7 @@ impl SessionTable {
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
             let (client, neighbours) = (&sighting.request.like.client, &self.neighbours);
-            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
+            change(&mut self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
         }
         if repeat.newly_exposed {
             self.exposed(sighting, trigger, out);
@@ -256,7 +258,7 @@ impl SessionTable {
                 ClientIdentity { mac: mac.or(client.mac), ..client }
             });
             let (neighbours, homes) = (&self.neighbours, &mut self.homes);
-            change(&self.lineage, &mut self.counters, id, |session| {
+            change(&mut self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
@@ -344,7 +346,7 @@ impl SessionTable {
         if takings.owners < 2 {
             return None;
         }
-        let owned = |id: &&TokenRef| self.lineage.read(**id, |session| session.issued().is_some()) == Some(true);
+        let owned = |slot: &u32| self.lineage.at(*slot).is_some_and(|session| session.issued().is_some());
         let own = self.order.latest(suspect.address, 4 * self.config.fan_own).filter(owned).count();
         (own < self.config.fan_own).then_some(FanIn { actor, tokens: takings.tokens, owners: takings.owners })
     }
