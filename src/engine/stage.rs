@@ -78,8 +78,10 @@ impl Stage {
         let whole = AssertUnwindSafe(|| {
             step(self);
             self.judge();
-            for finding in self.findings.drain(..) {
-                alerts.extend(self.desk.absorb(finding, self.now));
+            if !self.findings.is_empty() {
+                for finding in self.findings.drain(..) {
+                    alerts.extend(self.desk.absorb(finding, self.now));
+                }
             }
         });
         if panic::catch_unwind(whole).is_err() {
@@ -90,7 +92,12 @@ impl Stage {
     }
 
     /// Lets the detectors judge what was seen so far.
+    #[inline]
     fn judge(&mut self) {
+        // Nearly always: a loop over nothing costs more than to see it.
+        if self.evidence.is_empty() {
+            return;
+        }
         for evidence in self.evidence.drain(..) {
             self.detectors.judge(&evidence, &mut self.findings);
         }

@@ -129,7 +129,7 @@ mod tests {
 
     use super::super::testing::{client, curl};
     use super::*;
-    use crate::base::ids::{Digest16, DigestKey};
+    use crate::base::ids::Digest16;
     use crate::base::time::Timestamp;
     use crate::token::TokenClass;
 
@@ -137,7 +137,7 @@ mod tests {
         /// Refs of few hashes, so that they collide in the index.
         #[test]
         fn behaves_like_a_map_of_refs(ops in prop::collection::vec((0_u8..3, 0_u8..12, 0_u8..12), 0..200)) {
-            let (key, owner) = (DigestKey::derive(&[7; 32], "actor"), client("10.0.0.5", &curl()));
+            let owner = client("10.0.0.5", &curl());
             let token = |n: u8| {
                 let mut bytes = [n % 3; 16];
                 bytes[15] = n;
@@ -148,7 +148,7 @@ mod tests {
             for (op, a, b) in ops {
                 match op {
                     0 if !model.contains_key(&a) => {
-                        let session = Session::new(token(a), TokenClass::Session, &owner, Timestamp(0), &key);
+                        let session = Session::new(token(a), TokenClass::Session, &owner, Timestamp(0));
                         lineage.insert(session);
                         model.insert(a, a);
                     }

@@ -230,11 +230,12 @@ impl SessionTable {
     fn find(&self, token: &SeenToken) -> Option<TokenRef> {
         self.lineage.resolve(token.token).or_else(|| self.lineage.resolve(token.by_address?))
     }
+}
 
-    fn fresh(&self, sighting: &TokenSighting) -> Session {
-        let token = &sighting.token;
-        Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts, &self.key)
-    }
+/// A session that a sighting begins.
+fn fresh(sighting: &TokenSighting) -> Session {
+    let token = &sighting.token;
+    Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts)
 }
 
 /// The sighting, with the client's MAC address where its segment confirms it.

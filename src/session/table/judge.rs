@@ -9,7 +9,7 @@ use super::super::fairness::source;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
@@ -83,7 +83,7 @@ impl SessionTable {
             self.counters.fetcher += 1;
             return None;
         }
-        let session = self.fresh(sighting);
+        let session = fresh(sighting);
         self.insert(session, client.address);
         self.find(&sighting.token)
     }
@@ -97,8 +97,8 @@ impl SessionTable {
         out: &mut Vec<Evidence>,
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
-            let (client, neighbours) = (&sighting.request.like.client, &self.neighbours);
-            change(&mut self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
+            let (client, neighbours, key) = (&sighting.request.like.client, &self.neighbours, &self.key);
+            change(&mut self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours, key));
         }
         if repeat.newly_exposed {
             self.exposed(sighting, trigger, out);
@@ -125,7 +125,7 @@ impl SessionTable {
         let compared: SmallVec<[(usize, Digest16); 2]> = self
             .lineage
             .read(id, |session| {
-                let back = session.binding(what.binding).map(|b| b.id);
+                let back = session.binding(what.binding).map(Binding::id);
                 let suspects = session.bindings().enumerate().skip(1);
                 let of_it = suspects.filter(|(_, b)| back.is_some() && b.suspected().prior == back);
                 of_it.map(|(index, b)| (index, self.presenter(&b.client))).collect()
@@ -141,7 +141,7 @@ impl SessionTable {
             let seen = self.lineage.read(id, |session| {
                 let binding = session.binding(suspect)?;
                 let prior = session.prior_of(binding)?;
-                let last = self.suspects.last(binding.id)?;
+                let last = self.suspects.last(binding.id())?;
                 let diff = binding.compare_with(prior, &self.neighbours);
                 Some(Observation {
                     outcome: last.outcome,
@@ -201,7 +201,7 @@ impl SessionTable {
             self.lineage.read(id, |session| self.plain(trigger, session, session.owner(), sighting.clone()))
         });
         known.unwrap_or_else(|| {
-            let session = self.fresh(&sighting);
+            let session = fresh(&sighting);
             self.plain(trigger, &session, session.owner(), sighting)
         })
     }
@@ -242,28 +242,27 @@ impl SessionTable {
         // Several refs may lead to one session: its request was answered once.
         let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
         for (token, outcome) in &reply.tokens {
-            let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
-            counted.push(id);
-            if self.once.is_repeat(reply.request.id, *token) {
+            let Some(session) = self.lineage.get_mut(*token).filter(|session| !counted.contains(&session.id)) else {
                 continue;
-            }
-            let server = request.destination.ip;
-            let again =
-                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), *outcome);
-            if self.lineage.write(id, again) == Some(true) {
+            };
+            let (id, server) = (session.id, request.destination.ip);
+            counted.push(id);
+            if self.once.is_repeat(reply.request.id, *token)
+                || session.outcome_again((&request.client, mac), server, host(request), *outcome)
+            {
                 continue;
             }
             let client = located.get_or_insert_with(|| {
                 let client = request.client.clone();
                 ClientIdentity { mac: mac.or(client.mac), ..client }
             });
-            let (neighbours, homes) = (&self.neighbours, &mut self.homes);
+            let (neighbours, homes, key) = (&self.neighbours, &mut self.homes, &self.key);
             change(&mut self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
                     // The server keeps one value over logout and login.
-                    session.set_ended(None);
+                    session.set_ended(None, key);
                 }
             });
         }
@@ -271,7 +270,8 @@ impl SessionTable {
             let outcome = reply.tokens.iter().find(|(t, _)| *t == token).map_or(Outcome::Unknown, |(_, o)| *o);
             (outcome, reply.renewed.contains(&token))
         };
-        for (mut observation, judged) in self.pending.answered(reply.request.id) {
+        let waited = if self.pending.is_empty() { Vec::new() } else { self.pending.answered(reply.request.id) };
+        for (mut observation, judged) in waited {
             let (outcome, renewed) = said(observation.token.token);
             if judged {
                 observation.trigger = Trigger::LateOutcome;
@@ -286,7 +286,9 @@ impl SessionTable {
             }
             out.push(Evidence::Use(Arc::new(observation)));
         }
-        self.tell_guesses(reply, said, out);
+        if self.guessers.awaits(reply.request.id) {
+            self.tell_guesses(reply, said, out);
+        }
     }
 
     fn tell_guesses(
@@ -323,7 +325,7 @@ impl SessionTable {
                 if session.counts_from(server, host(&observation.request)) { said } else { Outcome::Unknown };
             let (adopted, ended) = (observation.session.adopted, observation.session.ended);
             observation.session = SessionView { adopted, ended, ..self.view(session, self.now) };
-            if let Some(binding) = session.bindings().find(|b| b.id == subject) {
+            if let Some(binding) = session.bindings().find(|b| b.id() == subject) {
                 observation.subject = binding.view();
                 observation.prior_live = binding.prior_is_live();
             }

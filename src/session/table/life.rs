@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::super::fairness;
 use super::super::lineage::ENTRY_BYTES;
 use super::super::session::Session;
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::TokenRef;
 use crate::token::{Issued, TokenSighting};
 
@@ -42,7 +42,7 @@ impl SessionTable {
                 return;
             }
         }
-        let mut session = self.fresh(sighting);
+        let mut session = fresh(sighting);
         session.note_issue(ts);
         session.add_home(server, host, &mut self.homes);
         if let Some(by_address) = sighting.token.by_address {
@@ -93,10 +93,10 @@ impl SessionTable {
     /// Its home ended a token. What is known of the session stays: whoever uses it now is odd.
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
-            let server = sighting.request.like.destination.ip;
+            let (server, key) = (sighting.request.like.destination.ip, &self.key);
             change(&mut self.lineage, &mut self.counters, id, |session| {
                 if session.is_home(server) && session.ended().is_none() {
-                    session.set_ended(Some(sighting.at.ts));
+                    session.set_ended(Some(sighting.at.ts), key);
                 }
             });
         }
