@@ -106,7 +106,7 @@ impl SessionTable {
             attacked: Attacked::new(config.attacked, seed),
             pending: Pending::default(),
             suspects: Suspects::new(config.pending, seed),
-            once: Once::new(Arc::clone(&config.topology), seed),
+            once: Once::new(Arc::clone(&config.topology), config.legs),
             counters: SessionCounters::default(),
             now: Timestamp::MIN,
             next_sweep: Timestamp::MIN,
