@@ -29,6 +29,9 @@ const DISTINCT: usize = 262_144;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
+/// Exposures found again without a hash of their texts.
+const RECENT: usize = 64;
+
 /// Service and token id.
 type Key = (Arc<str>, Arc<str>);
 
@@ -56,8 +59,8 @@ pub struct Exposures {
     exposures: Vec<Exposure>,
     /// Where the exposure of a key is.
     places: HashMap<Key, usize, FixedState>,
-    /// The one counted last: nearly always the next one too.
-    last: usize,
+    /// Where those counted lately are, by the addresses of the texts of their keys.
+    recent: [usize; RECENT],
     /// Services told apart, by token id.
     services: HashMap<Arc<str>, usize, FixedState>,
     distinct: usize,
@@ -77,7 +80,7 @@ impl Exposures {
             day: 0,
             exposures: Vec::new(),
             places: HashMap::with_hasher(hasher()),
-            last: 0,
+            recent: [0; RECENT],
             services: HashMap::with_hasher(hasher()),
             distinct: 0,
             limit_hits: 0,
@@ -120,10 +123,12 @@ impl Exposures {
     /// Where the exposure of a token is, when it is known.
     fn place_of(&mut self, token: &SeenToken) -> Option<usize> {
         let is_it = |exposure: &Exposure| *exposure.key.0 == *token.service && *exposure.key.1 == *token.id;
-        if !self.exposures.get(self.last).is_some_and(is_it) {
-            self.last = *self.places.get(&(Arc::clone(&token.service), Arc::clone(&token.id)))?;
+        let [service, id] = [&token.service, &token.id].map(|text| text.as_ptr().addr() / align_of::<usize>());
+        let recent = self.recent.get_mut((service ^ id.rotate_left(3)) % RECENT)?;
+        if !self.exposures.get(*recent).is_some_and(is_it) {
+            *recent = *self.places.get(&(Arc::clone(&token.service), Arc::clone(&token.id)))?;
         }
-        Some(self.last)
+        Some(*recent)
     }
 
     /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.

@@ -45,14 +45,15 @@ impl Stage {
     /// `alerts`. The sighting's own time may be damaged and moves no timer.
     pub fn apply(&mut self, sighting: Sighting, now: Timestamp, alerts: &mut Vec<Alert>) {
         self.now = now;
+        // Borrowed: it is too long to be moved about.
         self.guarded(alerts, |stage| {
             stage.table.on_time(stage.now, &mut stage.evidence);
-            let again = stage.table.apply(sighting, &mut stage.evidence);
+            let again = stage.table.apply(&sighting, &mut stage.evidence);
             if let Some(again) = again {
                 // What waited until now comes first.
                 stage.judge();
                 let table = &stage.table;
-                stage.detectors.again(&again, || table.whole(&again), &mut stage.findings);
+                stage.detectors.again(again, || table.whole(again), &mut stage.findings);
             }
         });
     }

@@ -360,7 +360,7 @@ fn a_sighting_with_a_damaged_time_moves_no_timer() {
         at: Stamp { ts: far, ..request.complete },
         plaintext: true,
     };
-    world.table.apply(Sighting::Token(sighting), &mut Vec::new());
+    world.table.apply(&Sighting::Token(sighting), &mut Vec::new());
     let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
     assert_eq!((seen.len(), seen[0].trigger), (1, Trigger::Presented), "it was waited for");
 }
