@@ -72,10 +72,10 @@ impl Index {
         }
     }
 
-    /// Takes `slot` out that was filed under `hash`; it may be filed under others too.
+    /// Takes `slot` out; it must have been filed under `hash`.
     pub(crate) fn remove(&mut self, hash: u32, slot: u32) {
         let mut hole = hash as usize & self.mask;
-        while self.places.get(hole).is_some_and(|p| (p.hash, p.slot) != (hash, slot)) {
+        while self.places.get(hole).is_some_and(|p| p.slot != slot) {
             if self.places.get(hole).is_none_or(|p| p.slot == EMPTY) {
                 return;
             }

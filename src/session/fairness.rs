@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 
+use crate::base::ids::TokenRef;
 use crate::base::index::Index;
 use crate::base::slab::Slab;
 
@@ -55,8 +56,7 @@ impl Default for Place {
 /// A session among those of its source.
 #[derive(Debug)]
 struct Standing {
-    /// Its number, as whoever keeps the sessions calls it.
-    session: u32,
+    session: TokenRef,
     owner: u32,
     older: u32,
     newer: u32,
@@ -105,8 +105,8 @@ impl Fairness {
         }
     }
 
-    /// The session of this number arrived, owned by the client at `address`.
-    pub fn push(&mut self, address: Option<IpAddr>, session: u32) -> Place {
+    /// A session arrived, owned by the client at `address`.
+    pub fn push(&mut self, address: Option<IpAddr>, session: TokenRef) -> Place {
         let source = source(address);
         let owner = match self.owner_of(source) {
             Some(owner) => {
@@ -135,7 +135,7 @@ impl Fairness {
     }
 
     /// A session is gone.
-    pub fn remove(&mut self, place: Place) -> Option<u32> {
+    pub fn remove(&mut self, place: Place) -> Option<TokenRef> {
         let Standing { session, owner, older, newer } = self.standings.remove(place.0)?;
         self.unlink_owner(owner);
         if let Some(older) = self.standings.get_mut(older) {
@@ -156,24 +156,24 @@ impl Fairness {
         Some(session)
     }
 
-    /// The number of the session that gives way next; it is forgotten here.
-    pub fn pop(&mut self) -> Option<u32> {
+    /// The session that gives way next; it is forgotten here.
+    pub fn pop(&mut self) -> Option<TokenRef> {
         let (_, &(heaviest, _)) = self.weights.last_key_value()?;
         let oldest = self.owners.get(heaviest)?.oldest;
         self.remove(Place(oldest))
     }
 
-    /// The numbers of the sessions that arrived last from where `address` belongs to, at most `most`, the latest first.
-    pub fn latest(&self, address: Option<IpAddr>, most: usize) -> impl Iterator<Item = u32> {
+    /// The sessions that arrived last from where `address` belongs to, at most `most`, the latest first.
+    pub fn latest(&self, address: Option<IpAddr>, most: usize) -> impl Iterator<Item = &TokenRef> {
         let newest = self.owner_of(source(address)).and_then(|owner| self.owners.get(owner)).map(|owner| owner.newest);
         let newest = newest.and_then(|place| self.standings.get(place));
         let backwards = iter::successors(newest, |standing| self.standings.get(standing.older));
-        backwards.take(most).map(|standing| standing.session)
+        backwards.take(most).map(|standing| &standing.session)
     }
 
     /// The session at a place, counted from 0 up to [`Self::places`]; `None` where nothing stands.
     #[must_use]
-    pub fn at(&self, place: usize) -> Option<u32> {
+    pub fn at(&self, place: usize) -> Option<TokenRef> {
         let standing = self.standings.get(u32::try_from(place).ok()?)?;
         Some(standing.session)
     }
@@ -241,13 +241,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::base::ids::Digest16;
 
     proptest! {
         /// Of the sources that own most, one loses its oldest session, whatever came and went.
         #[test]
         fn behaves_like_queues(ops in proptest::collection::vec((0u8..6, 0u8..4), 0..300)) {
             let mut order = Fairness::new(7);
-            let mut model: Vec<VecDeque<(u32, Place)>> = vec![VecDeque::new(); 6];
+            let mut model: Vec<VecDeque<(TokenRef, Place)>> = vec![VecDeque::new(); 6];
             for (n, (source, op)) in (0u32..).zip(ops) {
                 let address = Some(IpAddr::from([10, 0, 0, source]));
                 let queue = &mut model[usize::from(source)];
@@ -268,12 +269,14 @@ mod tests {
                         }
                     }
                     _ => {
-                        let place = order.push(address, n);
-                        queue.push_back((n, place));
+                        let mut session = [0; 16];
+                        session[..4].copy_from_slice(&n.to_le_bytes());
+                        let place = order.push(address, Digest16(session));
+                        queue.push_back((Digest16(session), place));
                     }
                 }
                 for (source, queue) in (0..).zip(&model) {
-                    let latest: Vec<_> = order.latest(Some(IpAddr::from([10, 0, 0, source])), 3).collect();
+                    let latest: Vec<_> = order.latest(Some(IpAddr::from([10, 0, 0, source])), 3).copied().collect();
                     prop_assert_eq!(latest, queue.iter().rev().take(3).map(|(s, _)| *s).collect::<Vec<_>>());
                 }
                 prop_assert_eq!(order.len(), model.iter().map(VecDeque::len).sum::<usize>());
@@ -281,37 +284,41 @@ mod tests {
         }
     }
 
+    fn token(n: u8) -> TokenRef {
+        Digest16([n; 16])
+    }
+
     #[test]
     fn the_heaviest_source_gives_way_oldest_first() {
         let mut order = Fairness::new(7);
         let (victim, flooder) = (Some(IpAddr::from([10, 0, 0, 10])), Some(IpAddr::from([10, 0, 0, 66])));
-        order.push(victim, 1);
+        order.push(victim, token(1));
         for n in 2..=5 {
-            order.push(flooder, n);
+            order.push(flooder, token(n));
         }
-        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(2), Some(3), Some(4)]);
+        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(2)), Some(token(3)), Some(token(4))]);
         // Both own one now: the older session goes.
-        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(1), Some(5), None]);
+        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(1)), Some(token(5)), None]);
     }
 
     #[test]
     fn sessions_gone_otherwise_leave_the_order() {
         let mut order = Fairness::new(7);
-        let places = [1, 2, 3, 4].map(|n| order.push(Some(IpAddr::from([10, 0, 0, n % 2])), n.into()));
-        assert_eq!([0, 2].map(|n| order.remove(places[n])), [Some(1), Some(3)]);
+        let places = [1, 2, 3, 4].map(|n| order.push(Some(IpAddr::from([10, 0, 0, n % 2])), token(n)));
+        assert_eq!([0, 2].map(|n| order.remove(places[n])), [Some(token(1)), Some(token(3))]);
         assert_eq!((order.remove(places[0]), order.remove(Place::NOWHERE)), (None, None));
-        assert_eq!((order.len(), order.at(0), order.at(1)), (2, None, Some(2)));
-        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(2), Some(4), None]);
+        assert_eq!((order.len(), order.at(0), order.at(1)), (2, None, Some(token(2))));
+        assert_eq!([order.pop(), order.pop(), order.pop()], [Some(token(2)), Some(token(4)), None]);
         assert!(order.is_empty() && order.weights.is_empty() && order.owners.len() == 0);
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one_source() {
         let mut order = Fairness::new(7);
-        order.push(Some(IpAddr::from([10, 0, 0, 10])), 1);
+        order.push(Some(IpAddr::from([10, 0, 0, 10])), token(1));
         for n in 2..=4 {
-            order.push(Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n])), n.into());
+            order.push(Some(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(n)])), token(n));
         }
-        assert_eq!(order.pop(), Some(2));
+        assert_eq!(order.pop(), Some(token(2)));
     }
 }

@@ -1,123 +1,99 @@
 //! Which session does a token ref lead to? Rotated values and alternative refs are aliases of the
 //! session's first ref.
 
+use std::hash::{BuildHasherDefault, Hasher};
+
+use dashmap::DashMap;
+
 use super::session::Session;
 use crate::base::ids::TokenRef;
-use crate::base::index::Index;
-use crate::base::slab::Slab;
 
-/// Bytes that a ref costs besides the session that it leads to.
-pub const ENTRY_BYTES: u64 = Index::BYTES_PER_ENTRY as u64;
+/// Bytes that a map entry costs besides the session itself: the table is between half and almost full.
+pub const ENTRY_BYTES: u64 = (size_of::<(TokenRef, Box<Session>)>() as u64 + 1) * 7 / 4;
 
-/// All sessions, and which refs lead to them. Sessions lie side by side, and the refs are only in them:
-/// to find one costs one look into the index and one at the session.
-#[derive(Debug)]
-pub struct Lineage {
-    sessions: Slab<Session>,
-    /// Slots of sessions by their refs.
-    index: Index,
-}
+/// Takes a key's own bytes for its hash. Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RefHasher(u64);
 
-impl Default for Lineage {
-    fn default() -> Self {
-        Self { sessions: Slab::new(), index: Index::new() }
+impl Hasher for RefHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
     }
 }
 
-/// A ref's own bytes. Refs are keyed digests: uniform already, and not to be chosen by whoever sends a token.
-const fn hash(token: TokenRef) -> u32 {
-    let [a, b, c, d, ..] = token.0;
-    u32::from_le_bytes([a, b, c, d])
+/// Anything by ref.
+type Refs<T> = DashMap<TokenRef, T, BuildHasherDefault<RefHasher>>;
+
+/// All sessions by ref. One stage writes; others may read at the same time.
+#[derive(Debug, Default)]
+pub struct Lineage {
+    sessions: Refs<Box<Session>>,
+    /// Ids of sessions by the further refs that lead to them. No ref is in both maps.
+    aliases: Refs<TokenRef>,
 }
 
 impl Lineage {
-    fn slot(&self, token: TokenRef) -> Option<u32> {
-        let leads_here = |session: &Session| session.id == token || session.aliases().contains(&token);
-        self.index.find(hash(token), |slot| self.sessions.get(slot).is_some_and(leads_here))
-    }
-
-    /// The slot of the session `id`: aliases lead nowhere here.
-    fn slot_of(&self, id: TokenRef) -> Option<u32> {
-        self.index.find(hash(id), |slot| self.sessions.get(slot).is_some_and(|session| session.id == id))
-    }
-
     /// Id of the session that `token` leads to.
     #[must_use]
     pub fn resolve(&self, token: TokenRef) -> Option<TokenRef> {
-        self.id_at(self.slot(token)?)
-    }
-
-    /// The session in a slot.
-    #[must_use]
-    pub fn at(&self, slot: u32) -> Option<&Session> {
-        self.sessions.get(slot)
-    }
-
-    /// Its id.
-    #[must_use]
-    pub fn id_at(&self, slot: u32) -> Option<TokenRef> {
-        Some(self.at(slot)?.id)
+        if self.is_session(token) { Some(token) } else { self.aliases.get(&token).map(|id| *id) }
     }
 
     /// Whether `id` is a session.
     #[must_use]
     pub fn is_session(&self, id: TokenRef) -> bool {
-        self.slot_of(id).is_some()
+        self.sessions.contains_key(&id)
     }
 
-    /// Puts a session, to whose id nothing leads yet, into a slot.
-    pub fn insert(&mut self, session: Session) -> u32 {
-        let hash = hash(session.id);
-        let slot = self.sessions.insert(session);
-        self.index.insert(hash, slot);
-        slot
+    /// Puts a session under its id; the session that was there, if any, is returned.
+    pub fn insert(&self, session: Box<Session>) -> Option<Box<Session>> {
+        self.aliases.remove(&session.id);
+        self.sessions.insert(session.id, session)
     }
 
-    /// Makes `token` lead to session `id`, which lists it among its aliases, or will. A ref that is a
-    /// session of its own stays one.
-    pub fn alias(&mut self, token: TokenRef, id: TokenRef) -> bool {
-        if let Some(known) = self.resolve(token) {
-            return known == id;
-        }
-        let Some(slot) = self.slot_of(id) else { return false };
-        self.index.insert(hash(token), slot);
-        true
+    /// Makes `token` lead to session `id`. A ref that is a session of its own stays one.
+    pub fn alias(&self, token: TokenRef, id: TokenRef) -> bool {
+        !self.is_session(token) && *self.aliases.entry(token).or_insert(id) == id
     }
 
     /// Forgets an alias of session `id`.
-    pub fn unalias(&mut self, token: TokenRef, id: TokenRef) {
-        if let Some(slot) = self.slot_of(id).filter(|_| token != id) {
-            self.index.remove(hash(token), slot);
-        }
+    pub fn unalias(&self, token: TokenRef, id: TokenRef) {
+        self.aliases.remove_if(&token, |_, known| *known == id);
     }
 
     /// Takes a session out, with its aliases.
-    pub fn remove(&mut self, id: TokenRef) -> Option<Session> {
-        let slot = self.slot_of(id)?;
-        let session = self.sessions.remove(slot)?;
-        for token in session.aliases().iter().chain([&id]) {
-            self.index.remove(hash(*token), slot);
+    pub fn remove(&self, id: TokenRef) -> Option<Box<Session>> {
+        let (_, session) = self.sessions.remove(&id)?;
+        for alias in session.aliases() {
+            self.unalias(*alias, id);
         }
         Some(session)
     }
 
-    /// Reads a session by its id.
+    /// Reads a session by its id. Hold it across no other call into the map.
     #[must_use]
     pub fn read<T>(&self, id: TokenRef, look: impl FnOnce(&Session) -> T) -> Option<T> {
-        self.sessions.get(self.slot_of(id)?).map(look)
+        self.sessions.get(&id).map(|session| look(&session))
     }
 
     /// Changes a session by its id.
-    pub fn write<T>(&mut self, id: TokenRef, change: impl FnOnce(&mut Session) -> T) -> Option<T> {
-        let slot = self.slot_of(id)?;
-        self.sessions.get_mut(slot).map(change)
+    pub fn write<T>(&self, id: TokenRef, change: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        self.sessions.get_mut(&id).map(|mut session| change(&mut session))
     }
 
-    /// The session that `token` leads to, to be changed.
+    /// Changes the session that `token` leads to: with one look, unless it is an alias.
     #[inline]
-    pub fn get_mut(&mut self, token: TokenRef) -> Option<&mut Session> {
-        let slot = self.slot(token)?;
-        self.sessions.get_mut(slot)
+    pub fn write_where<T>(&self, token: TokenRef, mut change: impl FnMut(&mut Session) -> T) -> Option<T> {
+        self.write(token, &mut change).or_else(|| {
+            let id = *self.aliases.get(&token)?;
+            self.write(id, change)
+        })
     }
 }
 
@@ -134,7 +110,7 @@ mod tests {
     use crate::token::TokenClass;
 
     proptest! {
-        /// Refs of few hashes, so that they collide in the index.
+        /// Refs of few hashes, so that they collide.
         #[test]
         fn behaves_like_a_map_of_refs(ops in prop::collection::vec((0_u8..3, 0_u8..12, 0_u8..12), 0..200)) {
             let owner = client("10.0.0.5", &curl());
@@ -143,13 +119,13 @@ mod tests {
                 bytes[15] = n;
                 Digest16(bytes)
             };
-            let mut lineage = Lineage::default();
+            let lineage = Lineage::default();
             let mut model: BTreeMap<u8, u8> = BTreeMap::new();
             for (op, a, b) in ops {
                 match op {
                     0 if !model.contains_key(&a) => {
                         let session = Session::new(token(a), TokenClass::Session, &owner, Timestamp(0));
-                        lineage.insert(session);
+                        lineage.insert(Box::new(session));
                         model.insert(a, a);
                     }
                     1 if model.get(&b) == Some(&b) && !model.contains_key(&a) => {
@@ -172,7 +148,7 @@ mod tests {
                 for n in 0..12 {
                     prop_assert_eq!(lineage.resolve(token(n)), model.get(&n).map(|id| token(*id)));
                     prop_assert_eq!(lineage.is_session(token(n)), model.get(&n) == Some(&n));
-                    prop_assert_eq!(lineage.get_mut(token(n)).map(|s| s.id), model.get(&n).map(|id| token(*id)));
+                    prop_assert_eq!(lineage.write_where(token(n), |session| session.id), model.get(&n).map(|id| token(*id)));
                 }
             }
         }

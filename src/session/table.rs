@@ -241,9 +241,9 @@ impl SessionTable {
 }
 
 /// A session that a sighting begins.
-fn fresh(sighting: &TokenSighting) -> Session {
+fn fresh(sighting: &TokenSighting) -> Box<Session> {
     let token = &sighting.token;
-    Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts)
+    Box::new(Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts))
 }
 
 /// The sighting, with the client's MAC address where its segment confirms it.
@@ -256,7 +256,7 @@ fn with_mac(mut token: TokenSighting, mac: Option<MacAddr>) -> TokenSighting {
 
 /// Changes a session and accounts for the bytes that it takes afterwards.
 fn change<T>(
-    lineage: &mut Lineage,
+    lineage: &Lineage,
     counters: &mut SessionCounters,
     id: TokenRef,
     change: impl FnOnce(&mut Session) -> T,

@@ -28,10 +28,8 @@ impl SessionTable {
     pub(super) fn presented_again(&mut self, sighting: &TokenSighting, mac: Option<MacAddr>) -> bool {
         let TokenSighting { token, request, at, .. } = sighting;
         let again = matches!(sighting.action, TokenUse::Presented)
-            && self
-                .lineage
-                .get_mut(token.token)
-                .is_some_and(|session| session.present_again(&request.like.client, mac, at.ts));
+            && self.lineage.write_where(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
+                == Some(true);
         if again {
             self.make_room();
         }
@@ -54,7 +52,7 @@ impl SessionTable {
         };
         let (client, ts) = (&sighting.request.like.client, sighting.at.ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
-        let Some(what) = change(&mut self.lineage, &mut self.counters, id, |session| {
+        let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
         }) else {
             return;
@@ -98,7 +96,7 @@ impl SessionTable {
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
             let (client, neighbours, key) = (&sighting.request.like.client, &self.neighbours, &self.key);
-            change(&mut self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours, key));
+            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours, key));
         }
         if repeat.newly_exposed {
             self.exposed(sighting, trigger, out);
@@ -242,14 +240,16 @@ impl SessionTable {
         // Several refs may lead to one session: its request was answered once.
         let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
         for (token, outcome) in &reply.tokens {
-            let Some(session) = self.lineage.get_mut(*token).filter(|session| !counted.contains(&session.id)) else {
-                continue;
-            };
-            let (id, server) = (session.id, request.destination.ip);
+            let server = request.destination.ip;
+            let known = self.lineage.write_where(*token, |session| {
+                let done = counted.contains(&session.id)
+                    || self.once.is_repeat(reply.request.id, *token)
+                    || session.outcome_again((&request.client, mac), server, host(request), *outcome);
+                (session.id, done)
+            });
+            let Some((id, done)) = known else { continue };
             counted.push(id);
-            if self.once.is_repeat(reply.request.id, *token)
-                || session.outcome_again((&request.client, mac), server, host(request), *outcome)
-            {
+            if done {
                 continue;
             }
             let client = located.get_or_insert_with(|| {
@@ -257,7 +257,7 @@ impl SessionTable {
                 ClientIdentity { mac: mac.or(client.mac), ..client }
             });
             let (neighbours, homes, key) = (&self.neighbours, &mut self.homes, &self.key);
-            change(&mut self.lineage, &mut self.counters, id, |session| {
+            change(&self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
@@ -348,7 +348,7 @@ impl SessionTable {
         if takings.owners < 2 {
             return None;
         }
-        let owned = |slot: &u32| self.lineage.at(*slot).is_some_and(|session| session.issued().is_some());
+        let owned = |id: &&TokenRef| self.lineage.read(**id, |session| session.issued().is_some()) == Some(true);
         let own = self.order.latest(suspect.address, 4 * self.config.fan_own).filter(owned).count();
         (own < self.config.fan_own).then_some(FanIn { actor, tokens: takings.tokens, owners: takings.owners })
     }

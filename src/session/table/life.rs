@@ -19,7 +19,7 @@ impl SessionTable {
         let host = host(request);
         if let Some(id) = self.find(&sighting.token) {
             let homes = &mut self.homes;
-            let reissue = change(&mut self.lineage, &mut self.counters, id, |session| {
+            let reissue = change(&self.lineage, &mut self.counters, id, |session| {
                 let home = !session.has_home() || session.is_home(server);
                 if home && session.ended().is_none() {
                     session.note_issue(ts);
@@ -59,7 +59,7 @@ impl SessionTable {
             self.forget(id);
             self.issued(sighting, issued);
             let homes = &mut self.homes;
-            change(&mut self.lineage, &mut self.counters, id, |session| {
+            change(&self.lineage, &mut self.counters, id, |session| {
                 home.servers().for_each(|server| session.add_home(server, host(&sighting.request.like), homes));
             });
         }
@@ -73,8 +73,7 @@ impl SessionTable {
             }
             self.counters.bytes += ENTRY_BYTES;
             let limit = self.config.aliases;
-            let dropped =
-                change(&mut self.lineage, &mut self.counters, parent, |session| session.add_alias(token, limit));
+            let dropped = change(&self.lineage, &mut self.counters, parent, |session| session.add_alias(token, limit));
             if let Some(Some(oldest)) = dropped {
                 self.lineage.unalias(oldest, parent);
                 self.counters.bytes = self.counters.bytes.saturating_sub(ENTRY_BYTES);
@@ -83,7 +82,7 @@ impl SessionTable {
         }
         let (server, host, ts) = (sighting.request.like.destination.ip, host(&sighting.request.like), sighting.at.ts);
         let homes = &mut self.homes;
-        change(&mut self.lineage, &mut self.counters, parent, |session| {
+        change(&self.lineage, &mut self.counters, parent, |session| {
             session.rotated();
             session.note_issue(ts);
             session.add_home(server, host, homes);
@@ -94,7 +93,7 @@ impl SessionTable {
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
             let (server, key) = (sighting.request.like.destination.ip, &self.key);
-            change(&mut self.lineage, &mut self.counters, id, |session| {
+            change(&self.lineage, &mut self.counters, id, |session| {
                 if session.is_home(server) && session.ended().is_none() {
                     session.set_ended(Some(sighting.at.ts), key);
                 }
@@ -102,13 +101,15 @@ impl SessionTable {
         }
     }
 
-    /// A new session, to whose ref none leads yet.
-    pub(super) fn insert(&mut self, session: Session, owner: Option<IpAddr>) {
+    pub(super) fn insert(&mut self, mut session: Box<Session>, owner: Option<IpAddr>) {
         let (id, bytes) = (session.id, cost(&session));
         let aliases = SmallVec::<[TokenRef; 2]>::from_slice(session.aliases());
-        let slot = self.lineage.insert(session);
-        let place = self.order.push(owner, slot);
-        self.lineage.write(id, |session| session.place = place);
+        session.place = self.order.push(owner, id);
+        if let Some(old) = self.lineage.insert(session) {
+            self.order.remove(old.place);
+            self.counters.bytes = self.counters.bytes.saturating_sub(cost(&old));
+            self.counters.tracked -= 1;
+        }
         for alias in aliases {
             self.lineage.alias(alias, id);
         }
@@ -131,7 +132,7 @@ impl SessionTable {
 
     pub(super) fn make_room(&mut self) {
         while self.counters.bytes + self.homes.bytes() > self.config.table_bytes {
-            let Some(id) = self.order.pop().and_then(|slot| self.lineage.id_at(slot)) else { return };
+            let Some(id) = self.order.pop() else { return };
             self.counters.evicted_memory += u64::from(self.forget(id));
             self.homes.tidy();
         }
@@ -141,9 +142,9 @@ impl SessionTable {
     pub(super) fn sweep_one(&mut self) {
         let place = self.sweep % self.order.places().max(1);
         self.sweep = place + 1;
-        let Some(id) = self.order.at(place).and_then(|slot| self.lineage.id_at(slot)) else { return };
+        let Some(id) = self.order.at(place) else { return };
         let (now, config) = (self.now, &self.config);
-        let over = change(&mut self.lineage, &mut self.counters, id, |session| {
+        let over = change(&self.lineage, &mut self.counters, id, |session| {
             session.reduce(now, config.idle_timeout, config.absolute_timeout);
             now.since(session.last_seen) >= config.retention
         });
