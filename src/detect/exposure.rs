@@ -29,7 +29,7 @@ const DISTINCT: usize = 262_144;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
-/// Exposures found again without a hash of their texts.
+/// Places for exposures that are found again without a hash of their texts; a power of two.
 const RECENT: usize = 64;
 
 /// Service and token id.
@@ -48,6 +48,18 @@ struct Exposure {
     first: Arc<Observation>,
 }
 
+/// A cheap number below [`RECENT`] of a key: whoever finds two keys with the same makes them be hashed.
+fn recent_place(service: &str, id: &str) -> usize {
+    let number = |text: &str| {
+        let end = text
+            .as_bytes()
+            .last_chunk::<6>()
+            .map_or(0, |[a, b, c, d, e, f]| u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]));
+        (end ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    ((number(service) ^ number(id).rotate_left(8)) >> (u64::BITS - RECENT.ilog2())) as usize
+}
+
 /// A detector of what travels in cleartext, of the classes that the rules give it.
 #[derive(Debug)]
 pub struct Exposures {
@@ -59,7 +71,7 @@ pub struct Exposures {
     exposures: Vec<Exposure>,
     /// Where the exposure of a key is.
     places: HashMap<Key, usize, FixedState>,
-    /// Where those counted lately are, by the addresses of the texts of their keys.
+    /// Where those counted lately are, by a cheap number of their keys.
     recent: [usize; RECENT],
     /// Services told apart, by token id.
     services: HashMap<Arc<str>, usize, FixedState>,
@@ -123,8 +135,7 @@ impl Exposures {
     /// Where the exposure of a token is, when it is known.
     fn place_of(&mut self, token: &SeenToken) -> Option<usize> {
         let is_it = |exposure: &Exposure| *exposure.key.0 == *token.service && *exposure.key.1 == *token.id;
-        let [service, id] = [&token.service, &token.id].map(|text| text.as_ptr().addr() / align_of::<usize>());
-        let recent = self.recent.get_mut((service ^ id.rotate_left(3)) % RECENT)?;
+        let recent = self.recent.get_mut(recent_place(&token.service, &token.id))?;
         if !self.exposures.get(*recent).is_some_and(is_it) {
             *recent = *self.places.get(&(Arc::clone(&token.service), Arc::clone(&token.id)))?;
         }

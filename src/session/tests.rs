@@ -375,6 +375,19 @@ fn time_backwards_expires_nothing() {
 }
 
 #[test]
+fn a_usual_session_takes_little_memory() {
+    let mut world = World::new();
+    for n in 0..100u8 {
+        let owner = client(&format!("198.51.100.{n}"), &browser("firefox", "linux", 140));
+        world.used(&owner, &strong(n));
+        world.wait(1.0).used(&owner, &strong(n));
+    }
+    let counters = world.table.counters();
+    assert_eq!(counters.tracked, 100);
+    assert!(counters.bytes / 100 <= 340, "{} bytes a session, each of an owner of its own", counters.bytes / 100);
+}
+
+#[test]
 fn a_session_survives_serialisation() {
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
     let session = super::session::Session::new(
