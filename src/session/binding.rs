@@ -28,8 +28,6 @@ const OTHER_ORDERS: usize = 4;
 /// suspects and movers have is boxed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Binding {
-    /// Keyed digest of (session, actor).
-    pub id: Digest16,
     /// The actor: its first address, its latest user agent.
     pub client: ClientIdentity,
     /// First use.
@@ -48,6 +46,8 @@ pub struct Binding {
 /// What few actors have.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Rare {
+    /// Keyed digest of (session, actor).
+    id: Option<Digest16>,
     /// Of a suspect: what speaks against it.
     suspicion: Suspicion,
     /// Other addresses that were explained as the same client, latest last.
@@ -72,11 +72,10 @@ pub struct Suspicion {
 }
 
 impl Binding {
-    /// The first use of `session` by `client`.
+    /// The first use of a session by `client`, who has no name yet.
     #[must_use]
-    pub fn new(session: TokenRef, client: &ClientIdentity, at: Timestamp, key: &DigestKey) -> Self {
+    pub fn new(client: &ClientIdentity, at: Timestamp) -> Self {
         Self {
-            id: actor_id(key, session, client),
             client: client.clone(),
             first_seen: at,
             last_seen: at,
@@ -87,11 +86,25 @@ impl Binding {
         }
     }
 
+    /// Keyed digest of (session, actor); zeros while it has no name.
+    #[must_use]
+    pub fn id(&self) -> Digest16 {
+        self.rare.as_ref().and_then(|rare| rare.id).unwrap_or_default()
+    }
+
+    /// Names the actor of `session` by what it was first seen as. A digest costs more than all else that a
+    /// usual session needs, so only those get one of whom there may be something to be told.
+    pub fn name(&mut self, session: TokenRef, key: &DigestKey) {
+        if self.rare.as_ref().is_none_or(|rare| rare.id.is_none()) {
+            self.rare().id = Some(actor_id(key, session, &self.client));
+        }
+    }
+
     /// An owned view.
     #[must_use]
     pub fn view(&self) -> BindingView {
         BindingView {
-            id: self.id,
+            id: self.id(),
             client: self.client.clone(),
             first_seen: self.first_seen,
             last_seen: self.last_seen,

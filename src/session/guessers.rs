@@ -129,6 +129,12 @@ impl Guessers {
         }
     }
 
+    /// Whether a request with guesses waits for its reply.
+    #[must_use]
+    pub fn awaits(&self, request: RequestId) -> bool {
+        self.waiting.contains_key(&request)
+    }
+
     /// The guesses of a request, which wait no longer.
     fn take(&mut self, request: RequestId) -> SmallVec<[TokenSighting; 1]> {
         let waiting = self.waiting.remove(&request).unwrap_or_default();

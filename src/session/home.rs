@@ -106,6 +106,14 @@ impl Homes {
         Some(wider)
     }
 
+    /// A session that had this home is gone: nobody may have it any more.
+    pub fn left(&mut self, home: &Arc<Home>) {
+        // One is the set's own, one the caller's.
+        if Arc::strong_count(home) <= 2 && self.known.remove(home) {
+            self.bytes = self.bytes.saturating_sub(home.bytes());
+        }
+    }
+
     /// Drops homes that nobody has; looks only when there are an eighth more than were left the last time.
     /// So those that nobody has never take more memory than the sessions that had them.
     pub fn tidy(&mut self) {
@@ -153,5 +161,17 @@ mod tests {
             homes.tidy();
         }
         assert!(homes.known.len() <= 2 * 1024 && homes.bytes() < 400_000, "{}", homes.bytes());
+    }
+
+    #[test]
+    fn the_last_to_leave_a_home_takes_it_along() {
+        let mut homes = Homes::new(1);
+        let one = homes.widen(None, server(1), "shop.test").unwrap();
+        let two = Arc::clone(&one);
+        homes.left(&two);
+        assert_eq!(homes.known.len(), 1, "another has it");
+        drop(two);
+        homes.left(&one);
+        assert_eq!((homes.known.len(), homes.bytes()), (0, 0));
     }
 }

@@ -154,7 +154,8 @@ pub struct Guesses {
 /// One actor using one session.
 #[derive(Clone, Debug)]
 pub struct BindingView {
-    /// Keyed digest of (session, actor): a stable name for "this suspect of this session".
+    /// Keyed digest of (session, actor): a stable name for "this suspect of this session". Zeros for an owner
+    /// who uses a live session alone.
     pub id: Digest16,
     /// The actor as last seen.
     pub client: ClientIdentity,

@@ -179,8 +179,8 @@ impl World {
         let mut out = Vec::new();
         let sighting = TokenSighting { action, ..self.sighting(token, request) };
         self.table.on_time(self.now(), &mut out);
-        if let Some(again) = self.table.apply(Sighting::Token(sighting), &mut out) {
-            out.push(Evidence::Use(self.table.whole(&again)));
+        if let Some(again) = self.table.apply(&Sighting::Token(sighting), &mut out) {
+            out.push(Evidence::Use(self.table.whole(again)));
         }
         uses(out)
     }
@@ -240,7 +240,7 @@ impl World {
         let login = std::mem::take(&mut self.at_login);
         let reply =
             OutcomeSighting { request: Request::new(Arc::clone(request), Some(1)), tokens, renewed, login, status, at };
-        self.table.apply(Sighting::Outcome(reply), &mut out);
+        self.table.apply(&Sighting::Outcome(reply), &mut out);
         uses(out)
     }
 
@@ -257,7 +257,7 @@ impl World {
         let mac = MacAddr([2, 0, 0, 0, 0, last]);
         let claim = NeighbourClaim { tenant: Tenant::default(), ip: address.parse().unwrap(), mac, kind };
         let mut out = Vec::new();
-        self.table.apply(Sighting::Neighbour(claim, at), &mut out);
+        self.table.apply(&Sighting::Neighbour(claim, at), &mut out);
         out
     }
 
@@ -267,7 +267,7 @@ impl World {
         let at = self.stamp();
         let tokens = token.cloned().map(Arc::new).into_iter().collect();
         let mut out = Vec::new();
-        self.table.apply(Sighting::Path(PathSighting { kind, from_client: true, request, tokens, at }), &mut out);
+        self.table.apply(&Sighting::Path(PathSighting { kind, from_client: true, request, tokens, at }), &mut out);
         out
     }
 

@@ -446,7 +446,7 @@ fn a_sighting_with_a_damaged_time_moves_no_timer() {
         at: Stamp { ts: far, ..request.complete },
         plaintext: true,
     };
-    world.table.apply(Sighting::Token(sighting), &mut Vec::new());
+    world.table.apply(&Sighting::Token(sighting), &mut Vec::new());
     let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
     assert_eq!((seen.len(), seen[0].trigger), (1, Trigger::Presented), "it was waited for");
 }
@@ -461,15 +461,26 @@ fn time_backwards_expires_nothing() {
 }
 
 #[test]
+fn a_usual_session_takes_little_memory() {
+    let mut world = World::new();
+    for n in 0..100u8 {
+        let owner = client(&format!("198.51.100.{n}"), &browser("firefox", "linux", 140));
+        world.used(&owner, &strong(n));
+        world.wait(1.0).used(&owner, &strong(n));
+    }
+    let counters = world.table.counters();
+    assert_eq!(counters.tracked, 100);
+    assert!(counters.bytes / 100 <= 340, "{} bytes a session, each of an owner of its own", counters.bytes / 100);
+}
+
+#[test]
 fn a_session_survives_serialisation() {
-    let key = crate::base::ids::DigestKey::derive(&[7; 32], "actor");
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
     let session = super::session::Session::new(
         strong(1).token,
         crate::token::TokenClass::Session,
         &owner,
         crate::base::time::Timestamp(5),
-        &key,
     );
     let text = serde_json::to_string(&session).unwrap();
     let back: super::session::Session = serde_json::from_str(&text).unwrap();

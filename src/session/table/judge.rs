@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::super::binding::{Binding, traits};
 use super::super::fairness::source;
@@ -10,7 +10,7 @@ use super::super::guessers::Tries;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::{Digest16, TokenRef};
 use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
@@ -54,7 +54,7 @@ impl SessionTable {
     pub(super) fn presented_again(&mut self, sighting: &TokenSighting, mac: Option<MacAddr>) -> bool {
         let TokenSighting { token, request, at, .. } = sighting;
         let again = matches!(sighting.action, TokenUse::Presented)
-            && self.lineage.write(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
+            && self.lineage.write_where(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
                 == Some(true);
         if again {
             self.make_room();
@@ -119,7 +119,7 @@ impl SessionTable {
             self.counters.fetcher += 1;
             return None;
         }
-        let session = self.fresh(sighting);
+        let session = fresh(sighting);
         self.insert(session, client.address);
         self.find(&sighting.token)
     }
@@ -133,8 +133,8 @@ impl SessionTable {
         out: &mut Vec<Evidence>,
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
-            let (client, neighbours) = (&sighting.request.like.client, &self.neighbours);
-            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
+            let (client, neighbours, key) = (&sighting.request.like.client, &self.neighbours, &self.key);
+            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours, key));
         }
         if repeat.newly_exposed {
             self.exposed(sighting, trigger, out);
@@ -161,7 +161,7 @@ impl SessionTable {
         let compared: SmallVec<[(usize, Digest16); 2]> = self
             .lineage
             .read(id, |session| {
-                let back = session.binding(what.binding).map(|b| b.id);
+                let back = session.binding(what.binding).map(Binding::id);
                 let suspects = session.bindings().enumerate().skip(1);
                 let of_it = suspects.filter(|(_, b)| back.is_some() && b.suspected().prior == back);
                 of_it.map(|(index, b)| (index, self.presenter(&b.client))).collect()
@@ -177,7 +177,7 @@ impl SessionTable {
             let seen = self.lineage.read(id, |session| {
                 let binding = session.binding(suspect)?;
                 let prior = session.prior_of(binding)?;
-                let last = self.suspects.last(binding.id)?;
+                let last = self.suspects.last(binding.id())?;
                 let diff = binding.compare_with(prior, &self.neighbours);
                 Some(Observation {
                     outcome: last.outcome,
@@ -237,7 +237,7 @@ impl SessionTable {
             self.lineage.read(id, |session| self.plain(trigger, session, session.owner(), sighting.clone()))
         });
         known.unwrap_or_else(|| {
-            let session = self.fresh(&sighting);
+            let session = fresh(&sighting);
             self.plain(trigger, &session, session.owner(), sighting)
         })
     }
@@ -275,21 +275,22 @@ impl SessionTable {
         let request = &*reply.request.like;
         let mac = self.mac_of(request);
         let mut located = None;
-        for (id, token, outcome) in self.answered_sessions(reply) {
-            if self.once.is_repeat(reply.request.id, token) {
-                continue;
-            }
+        for (token, outcome) in self.answered_refs(reply) {
             let server = request.destination.ip;
-            let again =
-                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), outcome);
-            if self.lineage.write(id, again) == Some(true) {
+            let known = self.lineage.write_where(token, |session| {
+                let done = self.once.is_repeat(reply.request.id, token)
+                    || session.outcome_again((&request.client, mac), server, host(request), outcome);
+                (session.id, done)
+            });
+            let Some((id, done)) = known else { continue };
+            if done {
                 continue;
             }
             let client = located.get_or_insert_with(|| {
                 let client = request.client.clone();
                 ClientIdentity { mac: mac.or(client.mac), ..client }
             });
-            let (neighbours, homes) = (&self.neighbours, &mut self.homes);
+            let (neighbours, homes, key) = (&self.neighbours, &mut self.homes, &self.key);
             change(&self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
@@ -300,7 +301,8 @@ impl SessionTable {
             });
         }
         let said = Said::by(reply);
-        for (mut observation, judged) in self.pending.answered(reply.request.id) {
+        let waited = if self.pending.is_empty() { Vec::new() } else { self.pending.answered(reply.request.id) };
+        for (mut observation, judged) in waited {
             let (outcome, renewed) = said.of(observation.token.token);
             if judged {
                 observation.trigger = Trigger::LateOutcome;
@@ -315,22 +317,24 @@ impl SessionTable {
             }
             out.push(Evidence::Use(Arc::new(observation)));
         }
-        self.tell_guesses(reply, &said, out);
+        if self.guessers.awaits(reply.request.id) {
+            self.tell_guesses(reply, &said, out);
+        }
     }
 
-    /// The sessions of the tokens that a reply speaks of, each once with the first of its refs, in order:
-    /// several may lead to one session, whose request was answered once.
-    fn answered_sessions(&self, reply: &OutcomeSighting) -> SmallVec<[(TokenRef, TokenRef, Outcome); 2]> {
+    /// The refs that a reply speaks of, one of each session, in order: several may lead to one, whose request
+    /// was answered once.
+    fn answered_refs(&self, reply: &OutcomeSighting) -> SmallVec<[(TokenRef, Outcome); 2]> {
+        if let [only] = *reply.tokens {
+            return smallvec![only];
+        }
         let resolved = reply.tokens.iter().enumerate();
         let resolved = resolved.filter_map(|(at, (token, _))| Some((self.lineage.resolve(*token)?, at)));
         let mut places: SmallVec<[(TokenRef, usize); 2]> = resolved.collect();
-        if places.len() > 1 {
-            places.sort_unstable();
-            places.dedup_by_key(|(id, _)| *id);
-            places.sort_unstable_by_key(|(_, at)| *at);
-        }
-        let first = places.into_iter().filter_map(|(id, at)| reply.tokens.get(at).map(|(token, o)| (id, *token, *o)));
-        first.collect()
+        places.sort_unstable();
+        places.dedup_by_key(|(id, _)| *id);
+        places.sort_unstable_by_key(|(_, at)| *at);
+        places.into_iter().filter_map(|(_, at)| reply.tokens.get(at).copied()).collect()
     }
 
     fn tell_guesses(&mut self, reply: &OutcomeSighting, said: &Said, out: &mut Vec<Evidence>) {
@@ -369,7 +373,7 @@ impl SessionTable {
                 if session.counts_from(server, host(&observation.request)) { said } else { Outcome::Unknown };
             let (adopted, ended) = (observation.session.adopted, observation.session.ended);
             observation.session = SessionView { adopted, ended, ..self.view(session, self.now) };
-            if let Some(binding) = session.bindings().find(|b| b.id == subject) {
+            if let Some(binding) = session.bindings().find(|b| b.id() == subject) {
                 observation.subject = binding.view();
                 observation.prior_live = binding.prior_is_live();
             }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::super::fairness;
 use super::super::lineage::ENTRY_BYTES;
 use super::super::session::Session;
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::TokenRef;
 use crate::token::{Issued, TokenSighting, strength};
 
@@ -48,7 +48,7 @@ impl SessionTable {
                 return;
             }
         }
-        let mut session = self.fresh(sighting);
+        let mut session = fresh(sighting);
         session.note_issue(ts);
         session.add_home(server, host, &mut self.homes);
         if let Some(by_address) = sighting.token.by_address {
@@ -99,10 +99,10 @@ impl SessionTable {
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
             let (client, server) = (&sighting.request.like.client, sighting.request.like.destination.ip);
-            let neighbours = &self.neighbours;
+            let (neighbours, key) = (&self.neighbours, &self.key);
             change(&self.lineage, &mut self.counters, id, |session| {
                 if session.is_home(server) {
-                    session.end(sighting.at.ts, session.is_owner(client, neighbours));
+                    session.end(sighting.at.ts, session.is_owner(client, neighbours), key);
                 }
             });
         }
@@ -129,6 +129,9 @@ impl SessionTable {
     pub(super) fn forget(&mut self, id: TokenRef) -> bool {
         let Some(session) = self.lineage.remove(id) else { return false };
         self.order.remove(session.place);
+        if let Some(home) = session.home() {
+            self.homes.left(home);
+        }
         self.counters.bytes = self.counters.bytes.saturating_sub(cost(&session));
         self.counters.tracked = self.counters.tracked.saturating_sub(1);
         true
