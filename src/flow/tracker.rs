@@ -1,15 +1,11 @@
 //! Which flow does a segment belong to, and how long is it remembered? The table of flows.
 
-use std::hash::Hasher;
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr};
-
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
 
 use super::counters::FlowCounters;
 use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
+use super::hash::FlowHash;
 use super::profile::{self, Profile};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
@@ -17,10 +13,12 @@ use super::timer::{Timers, Waiting};
 use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::index::Index;
-use crate::base::net::{Endpoint, Tenant};
 use crate::base::slab::Slab;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
+
+/// Cache lines at the front of a flow that its next segment will need.
+const LINES: usize = 8;
 
 /// Flows that are looked at for one of a greedy source.
 const SAMPLE: usize = 16;
@@ -33,7 +31,7 @@ const SAMPLE: usize = 16;
 /// does not move it.
 pub struct FlowTable<C: StreamConsumer> {
     config: FlowConfig,
-    seed: SharedSeed,
+    hash: FlowHash,
     index: Index,
     flows: Slab<Flow<C>>,
     timers: Timers,
@@ -69,7 +67,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         Self {
             sources: Sources::new(config.hash_seed),
-            seed: SharedSeed::from_u64(config.hash_seed),
+            hash: FlowHash::new(config.hash_seed),
             config,
             index: Index::new(),
             flows: Slab::new(),
@@ -100,11 +98,25 @@ impl<C: StreamConsumer> FlowTable<C> {
         &self.counters
     }
 
+    /// Asks for the memory of the flows with these hashes, before their segments have their turn.
+    #[inline]
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        hashes.clone().for_each(|hash| self.index.prefetch(hash));
+        for slot in hashes.filter_map(|hash| self.index.find(hash, |_| true)) {
+            self.flows.prefetch(slot, LINES);
+        }
+    }
+
     /// One segment, in the order of frames.
     pub fn on_segment(&mut self, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
+        self.on_hashed_segment(segment, self.hash.of(segment), at, shared);
+    }
+
+    /// The same where the hash of its flow is known, under the seed of this table.
+    pub fn on_hashed_segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, shared: &mut C::Shared) {
+        debug_assert_eq!(hash, self.hash.of(segment));
         self.counters.segments += 1;
         self.timers.observe(at.ts);
-        let hash = self.hash(segment.tenant, segment.source, segment.destination);
         let mut dir = Direction::Forward;
         let found = self.index.find(hash, |slot| {
             let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment));
@@ -282,7 +294,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.counters.held_bytes -= u64::from(flow.counted.held);
             self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
-            self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
+            self.index.remove(self.hash.of_ends(flow.profile.tenant(), initiator, responder), slot);
             self.timers.remove(slot);
         }
     }
@@ -356,32 +368,6 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
         self.flows.get(slot)
-    }
-
-    /// The same for both directions of a flow.
-    fn hash(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
-        let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
-        if let (IpAddr::V4(a), IpAddr::V4(b)) = (one.ip, other.ip) {
-            let end = |ip: Ipv4Addr, port| u64::from(ip.to_bits()) << 16 | u64::from(port);
-            let (a, b): (u64, u64) = (end(a, one.port), end(b, other.port));
-            hasher.write_u64(a.min(b));
-            hasher.write_u64(a.max(b));
-        } else {
-            let (low, high) = if one <= other { (one, other) } else { (other, one) };
-            hasher.write_u128(bits(low.ip));
-            hasher.write_u128(bits(high.ip));
-            hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
-        }
-        hasher.write_u64(tenant);
-        let hash = hasher.finish();
-        (hash ^ (hash >> 32)) as u32
-    }
-}
-
-fn bits(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 
