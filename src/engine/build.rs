@@ -13,7 +13,7 @@ use super::worker::{Flows, Worker};
 use crate::alert::{AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::DigestKey;
 use crate::detect::{Detectors, Settings, Severity};
-use crate::flow::{DefragConfig, Defragmenter, FlowConfig};
+use crate::flow::{DefragConfig, Defragmenter, FlowConfig, FlowHash};
 use crate::session::{SessionConfig, SessionTable};
 use crate::token::{TapRules, TokenTap};
 
@@ -85,11 +85,10 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
         1 => Hands::One(Box::new(worker(config, ground, hash_key, seed))),
         workers => {
             let workers = (0..workers).map(|_| worker(config, ground, hash_key, seed));
-            // Another seed than that of the tables, whose chains would else be long.
-            Hands::Many(Crew::start(workers.collect(), !seed)?)
+            Hands::Many(Crew::start(workers.collect())?)
         }
     };
-    Ok(Pipeline::new(Defragmenter::new(defrag(config)), hands, judge))
+    Ok(Pipeline::new(FlowHash::new(seed), Defragmenter::new(defrag(config)), hands, judge))
 }
 
 /// The reader puts fragments together, for all workers, with a part of the memory for reassembly.

@@ -80,8 +80,8 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
     let reading = pipeline.reading();
     let stage = pipeline.stage();
     Summary {
-        first: reading.first,
-        last: reading.last,
+        first: reading.times().map(|(first, _)| first),
+        last: reading.times().map(|(_, last)| last),
         frames: reading.frames,
         bytes: reading.bytes,
         flows: flows.flows_created,

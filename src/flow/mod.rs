@@ -15,6 +15,7 @@
 //! | file | question |
 //! |---|---|
 //! | `tracker` | which flow does a segment belong to, and how long is it remembered? |
+//! | `hash` | under which number is a flow filed? |
 //! | `profile` | what is known of a flow, in few bytes? |
 //! | `flow` | what does a segment mean for its connection? |
 //! | `news` | what does a segment bring? |
@@ -40,6 +41,7 @@ mod fairness;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
 mod handshake;
+mod hash;
 mod news;
 mod profile;
 mod reassembler;
@@ -57,6 +59,7 @@ use std::time::Duration;
 pub use counters::FlowCounters;
 pub use defrag::{DefragConfig, DefragCounters, Defragmenter};
 pub use doubt::Doubt;
+pub use hash::FlowHash;
 pub use tracker::FlowTable;
 
 use crate::base::net::{Endpoint, Tenant};

@@ -1,15 +1,11 @@
 //! Which flow does a segment belong to, and how long is it remembered? The table of flows.
 
-use std::hash::Hasher;
 use std::mem::size_of;
-use std::net::IpAddr;
-
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
 
 use super::counters::FlowCounters;
 use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
+use super::hash::FlowHash;
 use super::profile::{self, Profile, Route};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
@@ -17,10 +13,12 @@ use super::timer::{Timers, Waiting};
 use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::index::Index;
-use crate::base::net::Tenant;
 use crate::base::slab::Slab;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
+
+/// Cache lines at the front of a flow that its next segment will need.
+const LINES: usize = 8;
 
 /// Flows that are looked at for one of a greedy source.
 const SAMPLE: usize = 16;
@@ -33,7 +31,7 @@ const SAMPLE: usize = 16;
 /// does not move it.
 pub struct FlowTable<C: StreamConsumer> {
     config: FlowConfig,
-    seed: SharedSeed,
+    hash: FlowHash,
     index: Index,
     flows: Slab<Flow<C>>,
     timers: Timers,
@@ -69,7 +67,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         Self {
             sources: Sources::new(config.hash_seed),
-            seed: SharedSeed::from_u64(config.hash_seed),
+            hash: FlowHash::new(config.hash_seed),
             config,
             index: Index::new(),
             flows: Slab::new(),
@@ -100,12 +98,26 @@ impl<C: StreamConsumer> FlowTable<C> {
         &self.counters
     }
 
+    /// Asks for the memory of the flows with these hashes, before their segments have their turn.
+    #[inline]
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        hashes.clone().for_each(|hash| self.index.prefetch(hash));
+        for slot in hashes.filter_map(|hash| self.index.find(hash, |_| true)) {
+            self.flows.prefetch(slot, LINES);
+        }
+    }
+
     /// One segment, in the order of frames.
     pub fn on_segment(&mut self, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
+        self.on_hashed_segment(segment, self.hash.of(segment), at, shared);
+    }
+
+    /// The same where the hash of its flow is known, under the seed of this table.
+    pub fn on_hashed_segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, shared: &mut C::Shared) {
+        debug_assert_eq!(hash, self.hash.of(segment));
         self.counters.segments += 1;
         self.timers.observe(at.ts);
         let route = Route::new(&segment.source, &segment.destination);
-        let hash = self.hash(segment.tenant, &route);
         let mut dir = Direction::Forward;
         let found = self.index.find(hash, |slot| {
             let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment.tenant, &route));
@@ -291,8 +303,7 @@ impl<C: StreamConsumer> FlowTable<C> {
             self.counters.held_bytes -= u64::from(flow.counted.held);
             self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
-            let route = Route::new(&initiator, &responder);
-            self.index.remove(self.hash(flow.profile.tenant(), &route), slot);
+            self.index.remove(self.hash.of_ends(flow.profile.tenant(), initiator, responder), slot);
         }
     }
 
@@ -380,34 +391,6 @@ impl<C: StreamConsumer> FlowTable<C> {
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
         self.flows.get(slot)
-    }
-
-    /// The same for both directions of a flow.
-    #[inline]
-    fn hash(&self, Tenant(tenant): Tenant, route: &Route) -> u32 {
-        let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
-        match route {
-            Route::Ipv4 { from, to } => {
-                hasher.write_u64(*from.min(to));
-                hasher.write_u64(*from.max(to));
-            }
-            Route::Other { from, to } => {
-                let (low, high) = if from <= to { (from, to) } else { (to, from) };
-                hasher.write_u128(bits(low.ip));
-                hasher.write_u128(bits(high.ip));
-                hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
-            }
-        }
-        hasher.write_u64(tenant);
-        let hash = hasher.finish();
-        (hash ^ (hash >> 32)) as u32
-    }
-}
-
-fn bits(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 
