@@ -3,6 +3,8 @@
 
 mod decoy;
 mod rivals;
+#[cfg(test)]
+mod tests;
 
 use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::super::binding::{Binding, traits};
-use super::super::fairness::source;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
 use super::{SessionTable, change, host};
 use crate::base::ids::{Digest16, TokenRef};
-use crate::base::net::MacAddr;
+use crate::base::net::{MacAddr, Source};
 use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
@@ -298,7 +297,7 @@ impl SessionTable {
                 continue;
             }
             let (outcome, renewed) = said(guess.token.token);
-            let source = source(guess.request.like.client.address).bytes();
+            let source = Source::from(guess.request.like.client.address).bytes();
             let guesser = self.key.digest(&[b"guesser", &source, guess.token.id.as_bytes()]);
             let guesses = Guesses { guesser, values: tries.values, refused: tries.refused, accepted: tries.accepted };
             out.push(Evidence::Use(Arc::new(Observation {

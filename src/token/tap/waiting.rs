@@ -7,14 +7,12 @@ use smallvec::SmallVec;
 
 use super::bodies::Awaited;
 use crate::flow::Direction;
+use crate::proto::PIPELINE_LIMIT;
 use crate::token::find::PAIR_LIMIT;
 use crate::token::login::Page;
 use crate::token::recall::Reading;
 use crate::token::sighting::{Request, RequestView, SeenToken};
 use crate::token::tls::FlowTls;
-
-/// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
-pub(super) const PIPELINE_LIMIT: usize = 128;
 
 /// Tokens of a flow that wait with their requests: one more request waits only while there are fewer.
 /// No honest client sends nearly as many.
@@ -57,7 +55,7 @@ impl FlowTokens {
 
     /// Whether one more request may wait for its reply.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < PIPELINE_LIMIT && self.tokens < WAITING_TOKENS
+        self.waiting.len() < PIPELINE_LIMIT as usize && self.tokens < WAITING_TOKENS
     }
 
     /// Counts the tokens that are held, after a message has changed that.
