@@ -35,7 +35,8 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         };
         Refusal::new(exit, error)
     })?;
-    clash::with_inputs(&setup.written(&arguments.results), &files(&inputs))?;
+    let written = arguments.results.alerts.iter().chain(&arguments.results.events).cloned();
+    clash::with_inputs(&written.collect::<Vec<_>>(), &files(&inputs))?;
     let history = History::open(inputs);
     let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
     let total = history.progress().total;
@@ -68,9 +69,10 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     }
     if !global.quiet && (told.frames > 0 || replayed.unread.is_empty()) {
         complain::block(&closing::lines(&told, source.passed_over(), min_severity));
-        // Nobody named these files on this command line.
-        for path in setup.configured_files(&arguments.results) {
-            complain::block(&format!("written to {}\n", path.display()));
+        if arguments.results.alerts.is_none() && !setup.config.outputs.is_empty() {
+            complain::block(
+                "written standard output: the outputs of the configuration are those of `run`; see --alerts\n",
+            );
         }
     }
     if replayed.interrupted {

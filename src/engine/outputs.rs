@@ -49,18 +49,12 @@ impl AlertOutput {
 }
 
 impl Outputs {
-    /// Opens outputs of alerts, and of transactions where asked for. `color` is for texts on
-    /// standard output.
+    /// Opens outputs of alerts, and of transactions where asked for. `start` says what becomes of files
+    /// that are there, `color` is for texts on standard output.
     ///
     /// # Errors
     /// When a file can be neither opened nor made.
-    pub fn open(
-        alerts: &[Output],
-        alerts_start: Start,
-        events: Option<&Path>,
-        events_start: Start,
-        color: Color,
-    ) -> Result<Self, SinkError> {
+    pub fn open(alerts: &[Output], events: Option<&Path>, start: Start, color: Color) -> Result<Self, SinkError> {
         let alert_output = |settings: &Output| {
             let (path, color) = match &settings.target {
                 Target::Stdout => (Path::new("-"), color),
@@ -68,14 +62,14 @@ impl Outputs {
             };
             Ok(AlertOutput {
                 settings: settings.clone(),
-                sink: JsonLines::open(path, alerts_start)?,
+                sink: JsonLines::open(path, start)?,
                 color,
                 explained: HashSet::new(),
             })
         };
         Ok(Self {
             alerts: alerts.iter().map(alert_output).collect::<Result<_, _>>()?,
-            events: events.map(|path| JsonLines::open(path, events_start)).transpose()?,
+            events: events.map(|path| JsonLines::open(path, start)).transpose()?,
             dirty: false,
             trouble: None,
             gone: false,
