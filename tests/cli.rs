@@ -291,6 +291,10 @@ fn results_go_to_standard_output_and_all_else_to_standard_error() {
     let readable = stdout(&readable);
     assert!(readable.contains("CRITICAL  score 100  TT-1003 token.new_client"), "{readable}");
     assert!(!readable.contains('\u{1b}'));
+    for detector in ["TT-1003", "TT-1004", "TT-1007", "TT-2001", "TT-2007"] {
+        assert_eq!(readable.matches(detector).count(), 1, "each alert is told once: {readable}");
+    }
+    assert_eq!(readable.matches("what to do").count(), 3, "a theft is one block: {readable}");
     let only_critical = run(&["replay", path, "--min-severity", "critical", "-q"]);
     assert!(lines(&only_critical.stdout).iter().all(|alert| text(alert, "tokentrail.severity") == "critical"));
 }

@@ -13,7 +13,7 @@ use crate::config::token_key::{self, KeyError, TokenKey};
 use crate::detect::Severity;
 use crate::engine::build::{self, Ground};
 use crate::engine::config::{Config, Format, Output, Target};
-use crate::engine::outputs::Outputs;
+use crate::engine::outputs::{Outputs, Telling};
 use crate::engine::pipeline::Pipeline;
 use crate::rules::{self, RuleSet};
 use crate::sink::Start;
@@ -78,8 +78,15 @@ impl Setup {
     }
 
     /// Opens the outputs: those of the flags, else those of the file, else standard output. The file's are
-    /// for the daemon, which appends to them: a replay writes nothing that nobody named on its command line.
-    pub(super) fn outputs(&self, results: &Results, global: &Global, daemon: bool) -> Result<Outputs, Refusal> {
+    /// for the daemon, which appends: a replay writes nothing that nobody named on its command line.
+    pub(super) fn outputs(
+        &self,
+        results: &Results,
+        global: &Global,
+        start: Start,
+        telling: Telling,
+    ) -> Result<Outputs, Refusal> {
+        let daemon = start == Start::Append;
         let configured: &[Output] =
             if daemon && results.alerts.is_none() { self.config.outputs.as_slice() } else { &[] };
         let flags = [("alerts", &results.alerts), ("events", &results.events)];
@@ -101,9 +108,8 @@ impl Setup {
             output.format = results.format.unwrap_or(output.format);
             output.min_severity = results.min_severity.unwrap_or(output.min_severity);
         }
-        let start = if daemon { Start::Append } else { Start::Replace };
         let color = if global.color.on(&io::stdout()) { Color::Always } else { Color::Never };
-        Outputs::open(&alerts, results.events.as_deref(), start, color).or_exit(Exit::Failed)
+        Outputs::open(&alerts, results.events.as_deref(), start, telling, color).or_exit(Exit::Failed)
     }
 }
 
