@@ -82,5 +82,6 @@ pub fn replay<S: PacketSource>(
     }
     progress.clear();
     pipeline.finish(tellers);
+    tellers.outputs.finish(tellers.sensor);
     replayed
 }

@@ -54,6 +54,8 @@ mod timer;
 mod tracker;
 mod usual;
 
+use std::fmt;
+
 use std::time::Duration;
 
 pub use counters::FlowCounters;
@@ -127,7 +129,7 @@ pub struct FlowInfo {
 }
 
 /// What happens on a flow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum StreamEvent<'a> {
     /// The next bytes of one direction, in order and never twice.
     Data {
@@ -185,6 +187,24 @@ pub enum StreamEvent<'a> {
         /// The last frame of the flow.
         at: Stamp,
     },
+}
+
+impl fmt::Debug for StreamEvent<'_> {
+    /// The bytes may hold a token: only how many they are is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data { dir, offset, bytes, at } => {
+                write!(f, "Data({dir:?}, {} bytes at {offset}, {at:?})", bytes.len())
+            }
+            Self::Gap { dir, offset, len, at } => write!(f, "Gap({dir:?}, {len} bytes at {offset}, {at:?})"),
+            Self::Rival { dir, offset, bytes, at } => {
+                write!(f, "Rival({dir:?}, {} bytes at {offset}, {at:?})", bytes.len())
+            }
+            Self::Anomaly(anomaly) => write!(f, "{anomaly:?}"),
+            Self::HalfClosed { dir, at } => write!(f, "HalfClosed({dir:?}, {at:?})"),
+            Self::Closed { reason, at } => write!(f, "Closed({reason:?}, {at:?})"),
+        }
+    }
 }
 
 /// Odd TCP behaviour.

@@ -4,6 +4,8 @@
 mod decoy;
 mod follow;
 mod rivals;
+#[cfg(test)]
+mod tests;
 
 use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;

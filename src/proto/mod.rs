@@ -8,8 +8,6 @@ mod socks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
-#[cfg(test)]
-mod tunnels;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -122,6 +120,10 @@ impl<'a> ResponseHead<'a> {
 fn all<'s>(headers: &'s [Header<'_>], name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
     headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name.as_bytes())).map(|h| h.value.as_ref())
 }
+
+/// Requests of one connection that may wait for their replies. Beyond it pairing is lost, tokens are still
+/// read.
+pub const PIPELINE_LIMIT: u32 = 128;
 
 /// Ordinals from here on are of requests that only a rival copy of bytes holds: they count down from
 /// the highest, and no reply answers them.

@@ -151,6 +151,17 @@ fn mistakes_are_told_with_their_place_and_the_nearest_word() {
 }
 
 #[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "tokens:\n  - {token: a, where: [{cooky: A}], class: session}\n  - {token: b, where: [], class: session}\n  \
+                - {token: c, where: [{cookie: C}], class: sesion}\n  - {token: d, where: [{cookie: D}], class: idp}\n  \
+                - {token: d, where: [{cookie: D}], class: idp}\ndetectors:\n  - {detector: token.new_clint}\n\
+                weights: {netwrk: 5, network: 101, tool: 300}\nexceptions: []\n";
+    let all = loaded(text).unwrap_err();
+    let lines: Vec<&str> = all.lines().map(|line| line.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["2", "3", "4", "6", "8", "9", "9", "9", "10"], "{all}");
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let errors = load(true, &[PathBuf::from("/nowhere/rules.d")]).unwrap_err();
     assert!(errors[0].to_string().starts_with("/nowhere/rules.d: "), "{errors:?}");

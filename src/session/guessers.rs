@@ -8,8 +8,8 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use super::fairness::{Source, source};
 use crate::base::ids::TokenRef;
+use crate::base::net::Source;
 use crate::base::time::Timestamp;
 use crate::token::{Outcome, RequestId, TokenSighting};
 
@@ -214,7 +214,7 @@ impl Guessers {
 }
 
 fn guesser(sighting: &TokenSighting) -> Guesser {
-    (source(sighting.request.like.client.address), Arc::clone(&sighting.token.id))
+    (sighting.request.like.client.address.into(), Arc::clone(&sighting.token.id))
 }
 
 /// The guess among those of a client; noted if it is new.

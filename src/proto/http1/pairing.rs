@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Requests that may wait for their responses on one connection.
-pub(super) const PIPELINE_LIMIT: u32 = 128;
+use crate::proto::PIPELINE_LIMIT;
 
 /// What of a request's method decides how its response is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

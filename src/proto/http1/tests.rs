@@ -1,11 +1,10 @@
 //! Is everything read that some server reads, and nothing else? One test per class of traffic.
 
 use super::head::{HEAD_LIMIT, HEADER_LIMIT};
-use super::pairing::PIPELINE_LIMIT;
 use crate::flow::Direction::{self, Forward, Reverse};
 use crate::flow::StreamConsumer;
-use crate::proto::HttpVersion;
 use crate::proto::testing::{Driver, Recorder, Seen, flow, messages};
+use crate::proto::{HttpVersion, PIPELINE_LIMIT};
 
 /// Targets of the requests and the Cookie values in them, in order.
 pub(super) fn requests(seen: &[Seen]) -> Vec<(String, String)> {

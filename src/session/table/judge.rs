@@ -5,14 +5,13 @@ use std::sync::Arc;
 use smallvec::{SmallVec, smallvec};
 
 use super::super::binding::{Binding, traits};
-use super::super::fairness::source;
 use super::super::guessers::Tries;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
 use super::{SessionTable, change, fresh, host};
 use crate::base::ids::{Digest16, TokenRef};
-use crate::base::net::MacAddr;
+use crate::base::net::{MacAddr, Source};
 use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
@@ -349,7 +348,7 @@ impl SessionTable {
                 continue;
             }
             let (outcome, new_value) = said.of(guess.token.token);
-            let source = source(guess.request.like.client.address).bytes();
+            let source = Source::from(guess.request.like.client.address).bytes();
             let guesser = self.key.digest(&[b"guesser", &source, guess.token.id.as_bytes()]);
             let Tries { values, rejected, renewed, accepted } = tries;
             let guesses = Guesses { guesser, values, rejected, renewed, accepted };

@@ -7,14 +7,13 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::waiting::PIPELINE_LIMIT;
 use super::*;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Timestamp};
 use crate::flow::FlowId;
 use crate::identity::AddressSource;
 use crate::packet::MacPair;
-use crate::proto::{Header, HttpVersion, RequestHead, ResponseHead};
+use crate::proto::{Header, HttpVersion, PIPELINE_LIMIT, RequestHead, ResponseHead};
 use crate::token::login::LoginRule;
 use crate::token::names::{Hosts, Place, TokenRule};
 use crate::token::pattern::Pattern;

@@ -8,14 +8,12 @@ use smallvec::{SmallVec, smallvec};
 use super::bodies::Awaited;
 use super::latest::Place;
 use crate::flow::Direction;
+use crate::proto::PIPELINE_LIMIT;
 use crate::token::find::PAIR_LIMIT;
 use crate::token::login::Page;
 use crate::token::recall::Reading;
 use crate::token::sighting::{Request, RequestView, SeenToken};
 use crate::token::tls::FlowTls;
-
-/// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
-pub(super) const PIPELINE_LIMIT: usize = 128;
 
 /// Tokens of a flow that wait with their requests: one more request waits only while there are fewer.
 /// No honest client sends nearly as many.
@@ -67,7 +65,7 @@ impl FlowTokens {
 
     /// One more request waits for its reply; it is given back where too many do.
     pub(super) fn wait(&mut self, request: Waiting) -> Result<(), Waiting> {
-        if self.waiting().len() >= PIPELINE_LIMIT || self.tokens() >= WAITING_TOKENS {
+        if self.waiting().len() >= PIPELINE_LIMIT as usize || self.tokens() >= WAITING_TOKENS {
             return Err(request);
         }
         match &mut self.waiting {
