@@ -12,8 +12,10 @@ use super::chunks::{differing, part};
 pub(super) const REACH: usize = 4096;
 /// Of those so many lie behind that place, where the stream has gone on much further.
 const BEHIND: i64 = REACH as i64 * 3 / 4;
-/// Pieces that are looked back over: a bound on work.
+/// Pieces that are looked back over, however small: a bound on work.
 const PIECES: usize = 1024;
+/// The same where they are more than [`REACH`] bytes.
+const LARGE_PIECES: usize = 256;
 /// Most readings that one question gives.
 const READINGS: usize = 8;
 /// Places are counted in units of so many bytes.
@@ -268,7 +270,7 @@ impl Recall {
 
     /// The pieces of a stream that are within reach, the newest first.
     fn back(&self, memory: Memory) -> Back<'_> {
-        Back { recall: self, memory, pieces: 0, forgotten: false }
+        Back { recall: self, memory, bytes: 0, pieces: 0, forgotten: false }
     }
 
     /// A piece and what stands before it.
@@ -351,6 +353,7 @@ impl Header {
 struct Back<'a> {
     recall: &'a Recall,
     memory: Memory,
+    bytes: usize,
     pieces: usize,
     /// It ended at a piece that is forgotten.
     forgotten: bool,
@@ -360,7 +363,8 @@ impl<'a> Iterator for Back<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
-        if self.memory.newest.is_none() || self.pieces >= PIECES {
+        let most = if self.bytes < REACH { PIECES } else { LARGE_PIECES };
+        if self.memory.newest.is_none() || self.pieces >= most {
             return None;
         }
         let Some((header, piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
@@ -369,6 +373,7 @@ impl<'a> Iterator for Back<'a> {
         };
         self.memory.newest = header.before;
         self.pieces += 1;
+        self.bytes += if piece.rival { 0 } else { piece.bytes.len() };
         Some(piece)
     }
 }
