@@ -4,14 +4,14 @@
 use super::framing::{BodyKind, Framing, of_request, of_response};
 use super::head::{Fields, HEAD_LIMIT};
 use super::line::{RequestLine, plain_request_line, status_line};
-use super::pairing::{Asked, PIPELINE_LIMIT, Pairing};
+use super::pairing::{Asked, Pairing};
 use super::request::{Block, asked, fingerprint_of, head_of};
 use super::side::{Side, Then, strip};
 use super::{Http1, of};
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
 use crate::proto::conversation::Voice;
-use crate::proto::{Again, Message, MessageSink, ResponseHead};
+use crate::proto::{Again, Message, MessageSink, PIPELINE_LIMIT, ResponseHead};
 
 /// A connection of which every message has ended, or ends at a known place, and nothing is in doubt.
 /// The requests that wait for their replies, if any, asked for nothing special.

@@ -289,7 +289,7 @@ impl SessionTable {
                 let client = request.client.clone();
                 ClientIdentity { mac: mac.or(client.mac), ..client }
             });
-            let (neighbours, homes, key) = (&self.neighbours, &mut self.homes, &self.key);
+            let (neighbours, homes) = (&self.neighbours, &mut self.homes);
             change(&self.lineage, &mut self.counters, id, |session| {
                 let counts = session.outcome(client, server, host(request), outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
