@@ -140,7 +140,7 @@ fn mistakes_are_told_with_their_place_and_the_nearest_word() {
         ("exceptions: []\n", "not available in this version"),
         (
             "login:\n  - mfa_paths: [/otp]\n",
-            "own.yaml:2:5: login[0]: exceptions, tests, mfa_paths and user_field are not available",
+            "own.yaml:2:16: login[0].mfa_paths: invalid type: sequence, expected nothing: exceptions, tests, mfa_paths",
         ),
         ("login:\n  - user_field: name\n", "user_field are not available in this version"),
         ("tokens: [\n", "own.yaml:"),
