@@ -24,14 +24,14 @@ impl FlowHash {
     }
 
     /// Of the flow that a segment belongs to.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of(&self, segment: &Segment<'_>) -> u32 {
         self.of_ends(segment.tenant, segment.source, segment.destination)
     }
 
     /// Of the flow between two ends, whichever comes first.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of_ends(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
@@ -41,10 +41,11 @@ impl FlowHash {
             hasher.write_u64(a.min(b));
             hasher.write_u64(a.max(b));
         } else {
-            let (low, high) = if one <= other { (one, other) } else { (other, one) };
-            hasher.write_u128(bits(low.ip));
-            hasher.write_u128(bits(high.ip));
-            hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
+            let (a, b) = ((bits(one.ip), one.port), (bits(other.ip), other.port));
+            let (low, high) = (a.min(b), a.max(b));
+            hasher.write_u128(low.0);
+            hasher.write_u128(high.0);
+            hasher.write_u32(u32::from(low.1) << 16 | u32::from(high.1));
         }
         hasher.write_u64(tenant);
         let hash = hasher.finish();
@@ -52,6 +53,7 @@ impl FlowHash {
     }
 }
 
+#[inline(always)]
 fn bits(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u128::from(ip.to_bits()),

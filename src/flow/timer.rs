@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::base::prefetch::prefetch;
 use crate::base::time::Timestamp;
 
 /// What a flow waits for; each has a timeout of its own.
@@ -129,6 +130,14 @@ impl Timers {
             None => self.links.push(link),
         }
         self.push_last(slot);
+    }
+
+    /// Asks for the memory that [`Timers::touch`] looks at.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: u32) {
+        if let Some(link) = self.links.get(slot as usize) {
+            prefetch(link, 1);
+        }
     }
 
     /// The flow in `slot` was heard just now and waits for this.

@@ -104,6 +104,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         hashes.clone().for_each(|hash| self.index.prefetch(hash));
         for slot in hashes.filter_map(|hash| self.index.find(hash, |_| true)) {
             self.flows.prefetch(slot, LINES);
+            self.timers.prefetch(slot);
         }
     }
 
