@@ -55,6 +55,7 @@ pub enum What {
 }
 
 /// What a worker does.
+#[allow(clippy::large_enum_variant, reason = "nearly all are segments")]
 #[derive(Clone, Copy, Debug)]
 enum Work {
     /// With the hash of its flow.

@@ -159,7 +159,7 @@ impl Pipeline {
     }
 
     /// A whole segment, of one frame or put together.
-    #[inline]
+    #[inline(always)]
     fn segment(&mut self, segment: &Segment<'_>, hash: u32, mut at: Stamp, audience: &mut impl Audience) {
         at.frame.part = self.parts;
         self.parts = self.parts.saturating_add(1);
@@ -168,7 +168,7 @@ impl Pipeline {
             Hands::One(worker) => {
                 worker.segment(segment, hash, at, self.time.timers());
                 if !worker.is_silent() {
-                    self.judge.hear(worker.drain(), self.time.now(), audience);
+                    self.hear(audience);
                 }
             }
             Hands::Many(crew) => {
@@ -177,6 +177,14 @@ impl Pipeline {
                     self.hand_out(audience);
                 }
             }
+        }
+    }
+
+    /// The judge hears what one worker has seen.
+    #[inline(never)]
+    fn hear(&mut self, audience: &mut impl Audience) {
+        if let Hands::One(worker) = &mut self.hands {
+            self.judge.hear(worker.drain(), self.time.now(), audience);
         }
     }
 

@@ -25,14 +25,14 @@ impl FlowHash {
     }
 
     /// Of the flow that a segment belongs to.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of(&self, segment: &Segment<'_>) -> u32 {
         self.of_ends(segment.tenant, segment.source, segment.destination)
     }
 
     /// Of the flow between two ends, whichever comes first.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn of_ends(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
@@ -54,6 +54,7 @@ impl FlowHash {
     }
 }
 
+#[inline(always)]
 fn bits(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u128::from(ip.to_bits()),

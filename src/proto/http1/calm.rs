@@ -49,7 +49,11 @@ impl Calm {
     /// What is left of a connection, when all its messages have ended and nothing else is under way.
     pub(super) fn of(http1: &Http1, depth: u8) -> Option<Self> {
         let [forward, reverse] = &http1.sides;
-        let plain = http1.asked && !http1.told_lines && http1.hidden.is_none() && http1.late.is_none() && http1.pairing.is_plain();
+        let plain = http1.asked
+            && !http1.told_lines
+            && http1.hidden.is_none()
+            && http1.late.is_none()
+            && http1.pairing.is_plain();
         if !plain {
             return None;
         }
