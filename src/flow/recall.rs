@@ -15,7 +15,7 @@ const BEHIND: i64 = REACH as i64 * 3 / 4;
 /// Pieces that are looked back over, however small: a bound on work.
 const PIECES: usize = 1024;
 /// The same where they are more than [`REACH`] bytes.
-const LARGE_PIECES: usize = 256;
+const LARGE_PIECES: usize = 64;
 /// Most readings that one question gives.
 const READINGS: usize = 8;
 /// Places are counted in units of so many bytes.
