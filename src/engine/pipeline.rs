@@ -121,9 +121,9 @@ impl Pipeline {
     fn peek<'a>(&self, usual: impl Fn(&Frame<'a>) -> Option<Segment<'a>>, batch: &mut [Peeked<'a>]) {
         let _panic = panic::catch_unwind(AssertUnwindSafe(|| {
             for Peeked { frame, segment, hash } in &mut *batch {
-                // Written in place: a segment is long enough for copies of it to be felt.
                 if let Some(usual) = usual(frame) {
-                    *hash = self.hash.of(segment.insert(usual));
+                    *hash = self.hash.of(&usual);
+                    *segment = Some(usual);
                 }
             }
         }));
@@ -320,7 +320,10 @@ type Caught<'a> = Option<Result<Decoded<'a>, DecodeError>>;
 
 #[inline]
 fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caught<'a> {
-    panic::catch_unwind(AssertUnwindSafe(decode)).ok()
+    let mut decoded = None;
+    // Written in place: a segment is long enough for copies of it to be felt.
+    let _panic = panic::catch_unwind(AssertUnwindSafe(|| decoded = Some(decode())));
+    decoded
 }
 
 #[cfg(test)]
