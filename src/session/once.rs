@@ -15,12 +15,9 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::base::ids::TokenRef;
-use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::Timestamp;
-use crate::flow::FlowId;
-use crate::identity::UserAgent;
 use crate::identity::topology::Topology;
-use crate::token::{RequestId, TokenSighting, TokenUse};
+use crate::token::{RequestId, RequestView, TokenSighting, TokenUse};
 
 /// The longest time between two legs of one request.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -62,19 +59,19 @@ struct Leg {
     /// Number of the leg before it in its chain; [`NONE`] where there is none.
     before: u64,
     at: Timestamp,
-    flow: FlowId,
-    tenant: Tenant,
-    source: Endpoint,
-    destination: Endpoint,
-    address: Option<IpAddr>,
-    agent: Option<Arc<UserAgent>>,
-    inner_hop: bool,
-    /// The server has answered on this flow before the request.
-    answered: bool,
+    /// The request, or the one on its flow that it repeats.
+    like: Arc<RequestView>,
     /// The leg before it, towards the client, was seen.
     has_upstream: bool,
     /// The leg after it, towards the server, was seen.
     has_downstream: bool,
+}
+
+impl Leg {
+    /// Who asks, as far as is known.
+    fn address(&self) -> Option<IpAddr> {
+        self.like.client.address
+    }
 }
 
 /// No leg has this number.
@@ -145,23 +142,10 @@ impl Once {
             TokenUse::Issued(_) => true,
             TokenUse::Deleted => return None,
         };
-        let (id, request) = (sighting.request.id, &*sighting.request.like);
+        let (id, like) = (sighting.request.id, Arc::clone(&sighting.request.like));
         let key = key(sighting.token.token, sighting.request.hash?, issued);
-        let mut leg = Leg {
-            key,
-            before: NONE,
-            at: sighting.at.ts,
-            flow: id.flow,
-            tenant: request.tenant,
-            source: request.source,
-            destination: request.destination,
-            address: request.client.address,
-            agent: request.client.user_agent.clone(),
-            inner_hop: request.inner_hop,
-            answered: !request.one_sided,
-            has_upstream: false,
-            has_downstream: false,
-        };
+        let at = sighting.at.ts;
+        let mut leg = Leg { key, before: NONE, at, like, has_upstream: false, has_downstream: false };
         self.forget_before(leg.at);
         self.chain(&mut leg);
         // Nearly always there is none before it.
@@ -236,7 +220,7 @@ impl Once {
         // A request by nobody in particular is no reason to pass over one by somebody.
         let by_anybody = match kind {
             RepeatKind::NatLeg => join == Join::Upstream,
-            _ => earlier.address.is_none() && leg.address.is_some(),
+            _ => earlier.address().is_none() && leg.address().is_some(),
         };
         if by_anybody && !issued {
             return None;
@@ -244,8 +228,8 @@ impl Once {
         Some(Repeat {
             kind,
             nearer: join == Join::Upstream,
-            same_address: leg.address.is_some() && leg.address == earlier.address,
-            newly_exposed: earlier.inner_hop && !leg.inner_hop,
+            same_address: leg.address().is_some() && leg.address() == earlier.address(),
+            newly_exposed: earlier.like.inner_hop && !leg.like.inner_hop,
         })
     }
 
@@ -279,21 +263,22 @@ impl Once {
 /// How the later leg joins the earlier one, when it does. Without configuration requests come downstream
 /// and what is issued comes upstream; a configured proxy or translation may be seen in either order.
 fn joint(topology: &Topology, earlier: &Leg, later: &Leg, issued: bool) -> Option<(RepeatKind, Join)> {
+    let (from, to) = (&earlier.like, &later.like);
     let apart = later.at.since(earlier.at).max(earlier.at.since(later.at));
-    let differ = match (&earlier.agent, &later.agent) {
+    let differ = match (&from.client.user_agent, &to.client.user_agent) {
         (Some(a), Some(b)) => !Arc::ptr_eq(a, b) && a != b,
         _ => false,
     };
-    if earlier.flow == later.flow || apart > WINDOW || differ {
+    if from.id.flow == to.id.flow || apart > WINDOW || differ {
         return None;
     }
-    if (earlier.source, earlier.destination) == (later.source, later.destination) {
-        return (earlier.tenant != later.tenant).then_some((RepeatKind::Mirror, Join::Beside));
+    if (from.source, from.destination) == (to.source, to.destination) {
+        return (from.tenant != to.tenant).then_some((RepeatKind::Mirror, Join::Beside));
     }
     let downstream = || !earlier.has_downstream;
     let upstream = || !earlier.has_upstream;
-    if earlier.destination == later.destination {
-        let (a, b) = (earlier.source.ip, later.source.ip);
+    if from.destination == to.destination {
+        let (a, b) = (from.source.ip, to.source.ip);
         return match () {
             () if topology.translates(a, b) && downstream() => Some((RepeatKind::NatLeg, Join::Downstream)),
             () if topology.translates(b, a) && upstream() => Some((RepeatKind::NatLeg, Join::Upstream)),
@@ -301,13 +286,14 @@ fn joint(topology: &Topology, earlier: &Leg, later: &Leg, issued: bool) -> Optio
         };
     }
     let meet = |client_leg: &Leg, server_leg: &Leg, in_order: bool| {
-        let proxy = topology.is_proxy(server_leg.source.ip);
-        let there = client_leg.destination.ip == server_leg.source.ip;
+        let proxy = topology.is_proxy(server_leg.like.source.ip);
+        let there = client_leg.like.destination.ip == server_leg.like.source.ip;
         // A trusted proxy says whose request it is.
-        let named = server_leg.address.filter(|_| proxy);
+        let named = server_leg.address().filter(|_| proxy);
         match named {
-            Some(client) => Some(client) == client_leg.address,
-            None => there && (proxy || in_order && client_leg.answered),
+            Some(client) => Some(client) == client_leg.address(),
+            // Where nobody has said who is a proxy, the server must have answered on the first leg.
+            None => there && (proxy || in_order && !client_leg.like.one_sided),
         }
     };
     match () {

@@ -24,7 +24,7 @@ use super::suspects::Suspects;
 use crate::base::ids::{DigestKey, TokenRef};
 use crate::base::net::MacAddr;
 use crate::base::time::Timestamp;
-use crate::token::{RequestView, SeenToken, TokenSighting, TokenUse};
+use crate::token::{Request, RequestView, SeenToken, TokenSighting, TokenUse};
 
 /// Time between two slices of expiry.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl SessionTable {
     pub fn apply<'a>(&mut self, sighting: &'a Sighting, out: &mut Vec<Evidence>) -> Option<&'a TokenSighting> {
         match sighting {
             Sighting::Token(token) => {
-                let mac = self.locate(&token.request.like);
+                let mac = self.locate(&token.request);
                 let repeat = self.once.repeat_of(token);
                 if repeat.is_none() && self.presented_again(token, mac) {
                     return Some(token);
@@ -174,7 +174,12 @@ impl SessionTable {
     }
 
     /// Notes where a request's client is on its segment; its MAC address where the segment confirms it.
-    fn locate(&mut self, request: &RequestView) -> Option<MacAddr> {
+    fn locate(&mut self, request: &Request) -> Option<MacAddr> {
+        let is_noted = request.id != request.like.id; // with the one that it repeats
+        let request = &*request.like;
+        if is_noted {
+            return self.mac_of(request);
+        }
         let client = &request.client;
         if let (Some(mac), Some(ip)) = (client.frame_mac, client.address) {
             self.neighbours.note(mac, ip);

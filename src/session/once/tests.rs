@@ -1,6 +1,7 @@
 //! Is one request one sighting, and are two requests two?
 
 use super::*;
+use crate::base::net::Tenant;
 use crate::identity::topology::{Networks, network};
 use crate::identity::{AddressSource, ClientIdentity, Comparison};
 use crate::session::testing::{PROXY, SERVER, World, browser, client, curl, strong};
