@@ -68,18 +68,7 @@ impl Encapsulation {
     /// The words, in the order of [`Encapsulation::ALL`].
     pub const LABELS: [&'static str; 10] = {
         let [a, b, c, d, e, f, g, h, i, j] = Self::ALL;
-        [
-            a.label(),
-            b.label(),
-            c.label(),
-            d.label(),
-            e.label(),
-            f.label(),
-            g.label(),
-            h.label(),
-            i.label(),
-            j.label(),
-        ]
+        [a.label(), b.label(), c.label(), d.label(), e.label(), f.label(), g.label(), h.label(), i.label(), j.label()]
     };
 
     /// Its word in configuration and metrics.
