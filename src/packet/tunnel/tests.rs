@@ -1,3 +1,5 @@
+//! Is every kind of tunnel opened, and what is not one left alone?
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
