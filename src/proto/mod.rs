@@ -2,6 +2,7 @@
 
 mod conversation;
 mod http1;
+mod http2;
 mod probe;
 mod proxy;
 mod socks;
