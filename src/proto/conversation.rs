@@ -8,6 +8,7 @@ use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;
 
 use super::http1::{Http1, Idle, Reading};
+use super::http2::{self, Http2};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
 use super::tls::Tls;
@@ -54,6 +55,7 @@ enum Parser {
     Http1(Box<Http1>),
     /// HTTP/1 between two exchanges. No event finds it so.
     Idle(Idle),
+    Http2(Box<Http2>),
     /// Reads no further than the hellos.
     Tls(Box<Tls>),
     /// Nothing more is read of this flow.
@@ -153,6 +155,7 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
     fn held_bytes(&self) -> usize {
         let parser = match &self.parser {
             Parser::Http1(http1) => http1.held_bytes(),
+            Parser::Http2(http2) => http2.held_bytes(),
             Parser::Tls(tls) => tls.held_bytes(),
             Parser::None | Parser::Idle(_) | Parser::Stopped => 0,
         };
@@ -167,7 +170,11 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
     }
 
     fn is_mid_message(&self) -> bool {
-        let parsing = if let Parser::Http1(http1) = &self.parser { http1.is_mid_head() } else { false };
+        let parsing = match &self.parser {
+            Parser::Http1(http1) => http1.is_mid_head(),
+            Parser::Http2(http2) => http2.is_mid_message(),
+            Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => false,
+        };
         parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
     }
 }
@@ -196,8 +203,11 @@ impl<S: MessageSink> Conversation<S> {
             StreamEvent::Closed { at, .. } => {
                 let end = Piece { dir: Direction::Forward, offset: u64::MAX, bytes: &[], at };
                 self.hold_back_no_more(flow, &end, shared);
-                if let Parser::Http1(http1) = &mut self.parser {
-                    http1.finish(at, &mut Voice { state: &mut self.state, sink: shared, flow });
+                let mut voice = Voice { state: &mut self.state, sink: shared, flow };
+                match &mut self.parser {
+                    Parser::Http1(http1) => http1.finish(at, &mut voice),
+                    Parser::Http2(http2) => http2.finish(at, &mut voice),
+                    Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => {}
                 }
                 let dir = Direction::Forward; // the rival copy knows its own
                 self.read_rival(flow, Piece { dir, offset: 0, bytes: &[], at }, true, shared);
@@ -246,7 +256,7 @@ impl<S: MessageSink> Conversation<S> {
         match &self.parser {
             Parser::Http1(http1) => http1.work(),
             Parser::Idle(idle) => idle.work(),
-            Parser::None | Parser::Tls(_) | Parser::Stopped => 0,
+            Parser::None | Parser::Http2(_) | Parser::Tls(_) | Parser::Stopped => 0,
         }
     }
 
@@ -270,7 +280,7 @@ impl<S: MessageSink> Conversation<S> {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
                 (_, Parser::Stopped) => Step::Done(Interest::StopFlow),
                 (Probe::Foreign, _) => self.watch(&rest),
-                (Probe::Read, Parser::Http1(_) | Parser::Tls(_)) => self.read(flow, rest, shared),
+                (Probe::Read, Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.read(flow, rest, shared),
                 (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(flow, rest, shared),
             };
             match step {
@@ -294,6 +304,9 @@ impl<S: MessageSink> Conversation<S> {
             (Probe::Read, Parser::Http1(http1)) => {
                 http1.on_gap(dir, to, at, &mut Voice { state: &mut self.state, sink: shared, flow })
             }
+            (Probe::Read, Parser::Http2(http2)) => {
+                http2.on_gap(dir, to, at, &mut Voice { state: &mut self.state, sink: shared, flow })
+            }
             (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
                 let interest = tls.on_gap(dir);
                 if interest == Interest::StopFlow && tls.is_agreed() {
@@ -302,7 +315,14 @@ impl<S: MessageSink> Conversation<S> {
                 *self.probe(dir) = Probe::Foreign;
                 self.otherwise()
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_)) => self.otherwise(),
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Http2(_) | Parser::Tls(_)) => {
+                self.otherwise()
+            }
+            (probe @ Probe::Undecided { .. }, Parser::Http2(http2)) if http2.is_established() => {
+                *probe = Probe::Read;
+                http2.begin(dir, true, false);
+                self.otherwise()
+            }
             (probe @ Probe::Undecided { .. }, Parser::Http1(http1)) if http1.is_established() => {
                 *probe = Probe::Read;
                 http1.begin(dir, true);
@@ -374,11 +394,18 @@ impl<S: MessageSink> Conversation<S> {
                 self.hand_over(flow, &piece, earlier, late, shared)
             }
             Ok(Verdict::Http2) if !parsing => {
-                shared.counters().http2_unread += 1;
-                self.recognised = true;
-                self.leave_be(&piece)
+                if !matches!(self.parser, Parser::Http2(_)) {
+                    self.parser = Parser::Http2(Box::new(Http2::new(self.next_ordinal)));
+                }
+                self.hand_over(flow, &piece, earlier, late, shared)
             }
-            Ok(verdict) if verdict == Verdict::Http1 || parsing => self.hand_over(flow, &piece, earlier, late, shared),
+            Ok(verdict) if verdict == Verdict::Http1 || parsing => {
+                if matches!(&self.parser, Parser::Http2(http2) if !http2.is_established()) {
+                    self.parser = Parser::None; // that was a guess
+                    *self.probe(piece.dir.opposite()) = Probe::new(true);
+                }
+                self.hand_over(flow, &piece, earlier, late, shared)
+            }
             // Nothing of ours: it never will be, or perhaps from the next segment on.
             Ok(_) | Err(socks::Step::Refused) if late => {
                 *self.probe(piece.dir) = Probe::new(true);
@@ -429,11 +456,14 @@ impl<S: MessageSink> Conversation<S> {
     /// was joined. The first `earlier` bytes held of it are read before this piece.
     fn hand_over(&mut self, flow: &FlowInfo, piece: &Piece<'_>, earlier: usize, late: bool, shared: &mut S) -> Step {
         let probe = std::mem::replace(self.probe(piece.dir), Probe::Read);
+        let parsing = self.is_parsing();
         if matches!(self.parser, Parser::None) {
             self.parser = Parser::Http1(Box::new(Http1::from_ordinal(self.next_ordinal)));
         }
-        if let Parser::Http1(http1) = &mut self.parser {
-            http1.begin(piece.dir, late);
+        match &mut self.parser {
+            Parser::Http1(http1) => http1.begin(piece.dir, late),
+            Parser::Http2(http2) => http2.begin(piece.dir, late, !parsing),
+            Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => {}
         }
         if let Probe::Undecided { held: Some(mut before), .. } = probe
             && earlier > 0
@@ -458,11 +488,26 @@ impl<S: MessageSink> Conversation<S> {
                     interest => Step::Done(interest),
                 };
             }
+            Parser::Http2(http2) => {
+                return match http2.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
+                    http2::Reading::Read(interest) => Step::Done(interest),
+                    http2::Reading::NotHttp2 { used } => {
+                        self.parser = Parser::None;
+                        self.probes = [Probe::new(true), Probe::new(true)];
+                        Step::Again(used)
+                    }
+                };
+            }
             Parser::None | Parser::Idle(_) | Parser::Stopped => return Step::Done(self.otherwise()),
         };
         match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
             Reading::Read(interest) => Step::Done(interest),
             Reading::NotHttp => self.leave_be(&piece),
+            Reading::ToHttp2 { used, client, ordinal } => {
+                self.parser = Parser::Http2(Box::new(Http2::upgraded(client, ordinal)));
+                self.probes = [Probe::Read, Probe::Read];
+                Step::Again(used)
+            }
             Reading::Upgraded => {
                 self.next_ordinal = http1.next_ordinal();
                 self.recognised = true;
@@ -509,6 +554,7 @@ impl<S: MessageSink> Conversation<S> {
     fn is_parsing(&self) -> bool {
         match &self.parser {
             Parser::Http1(http1) => http1.is_established(),
+            Parser::Http2(http2) => http2.is_established(),
             Parser::Tls(_) | Parser::Idle(_) => true,
             Parser::None | Parser::Stopped => false,
         }
@@ -522,7 +568,7 @@ impl<S: MessageSink> Conversation<S> {
     const fn otherwise(&self) -> Interest {
         match self.parser {
             Parser::Stopped => Interest::StopFlow,
-            Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Tls(_) => Interest::Continue,
+            Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Http2(_) | Parser::Tls(_) => Interest::Continue,
         }
     }
 

@@ -259,7 +259,7 @@ impl TokenTap {
         }
         if form::is_form(head.headers) {
             self.wanted = form::LIMIT;
-            state.await_body(dir, false, &waiting);
+            state.await_body(dir, false, &waiting, head.version);
         }
         if state.has_room() {
             state.waiting.push(waiting);
@@ -410,7 +410,7 @@ impl TokenTap {
             let succeeds = matches!(head.status, 200..=299) && request.asks_for_tokens;
             if succeeds && form::has_type(head.headers, &[b"application/json"]) {
                 self.wanted = json::LIMIT;
-                state.await_body(dir, true, &request);
+                state.await_body(dir, true, &request, head.version);
             }
             self.transaction(&request, Some(head.status), &issued);
         }
@@ -572,7 +572,12 @@ impl MessageSink for TokenTap {
                 let told = state.rare.as_mut().and_then(|rare| rare.tls.take_handshake());
                 self.seen.extend(told.map(Seen::Tls));
             }
-            Message::ServerHello { .. } => {}
+            Message::Abandoned { ordinal, .. } => {
+                if let Some(unanswered) = self.take_waiting(state, ordinal, HttpVersion::V2) {
+                    self.transaction(&unanswered, None, &[]);
+                }
+            }
+            Message::Http2Client { .. } | Message::ServerHello { .. } => {}
             Message::End { .. } => {
                 for unanswered in std::mem::take(&mut state.waiting) {
                     self.transaction(&unanswered, None, &[]);

@@ -148,6 +148,7 @@ impl<S: MessageSink> Conversation<S> {
             Parser::Stopped => false,
             Parser::Http1(http1) => asker_is_foreign || http1.is_guessed_client(answerer),
             Parser::Idle(idle) => asker_is_foreign || idle.is_guessed_client(answerer),
+            Parser::Http2(http2) => asker_is_foreign || http2.is_unanswered_client(answerer.opposite()),
             Parser::None | Parser::Tls(_) => asker_is_foreign,
         }
     }
@@ -158,6 +159,7 @@ impl<S: MessageSink> Conversation<S> {
         match &self.parser {
             Parser::Http1(http1) => self.next_ordinal = http1.next_ordinal(),
             Parser::Idle(idle) => self.next_ordinal = idle.next_ordinal(),
+            Parser::Http2(http2) => self.next_ordinal = http2.next_ordinal(),
             Parser::None | Parser::Tls(_) | Parser::Stopped => {}
         }
         self.parser = Parser::None;

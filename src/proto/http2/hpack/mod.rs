@@ -169,3 +169,11 @@ fn string(rest: &mut &[u8], list: &mut List) -> Result<(), Malformed> {
         Ok(())
     }
 }
+
+/// Writes a string without a Huffman code, for tests.
+#[cfg(test)]
+pub(super) fn encode(text: &[u8]) -> Vec<u8> {
+    let mut length = Vec::new();
+    loona_hpack::encoder::encode_integer_into(text.len(), 7, 0, &mut length).unwrap();
+    [length, text.to_vec()].concat()
+}
