@@ -42,9 +42,9 @@ impl Bodies {
         if ends || collect.is_full() { self.remove(place) } else { None }
     }
 
-    /// No more data of a stream comes, in one direction or in any.
-    pub(super) fn end(&mut self, dir: Option<Direction>, stream: u32) -> Option<Collect> {
-        let place = self.0.iter().position(|b| b.stream == stream && dir.is_none_or(|dir| dir == b.dir))?;
+    /// No more data of a stream comes, though there is some.
+    pub(super) fn end(&mut self, dir: Direction, stream: u32) -> Option<Collect> {
+        let place = self.0.iter().position(|b| (b.dir, b.stream) == (dir, stream))?;
         self.remove(place)
     }
 

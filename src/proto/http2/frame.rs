@@ -64,6 +64,8 @@ impl Frame {
             PING => (ACK, self.stream == 0 && self.length == 8),
             GOAWAY => (0, self.stream == 0 && self.length >= 8 && self.length <= 1024),
             WINDOW_UPDATE => (0, (odd || self.stream == 0) && self.length == 4),
+            PUSH_PROMISE => (END_HEADERS | PADDED, odd && self.length > 4 && self.length <= USUAL_LENGTH),
+            CONTINUATION => (END_HEADERS, odd && self.length <= USUAL_LENGTH),
             _ => return false,
         };
         fits && self.flags & !flags == 0

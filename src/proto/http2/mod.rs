@@ -126,7 +126,10 @@ impl Http2 {
 
     /// The ordinal of a request that comes after this connection.
     pub(super) const fn next_ordinal(&self) -> u32 {
-        self.ordinal(self.streams.latest().saturating_add(1))
+        match self.streams.latest() {
+            0 => self.base,
+            latest => self.ordinal(latest.saturating_add(1)),
+        }
     }
 
     /// Whether there is no doubt about the protocol.
@@ -255,7 +258,7 @@ impl Http2 {
     ) {
         match missing {
             Missing::Nothing => {}
-            Missing::Data(stream) => tell_body(dir, self.bodies.end(Some(dir), stream), at, voice),
+            Missing::Data(stream) => tell_body(dir, self.bodies.end(dir, stream), at, voice),
             Missing::Payload(payload) => self.on_payload(dir, &payload, list, at, voice),
             Missing::Place => self.lose(dir, list, at, voice),
         }
@@ -356,7 +359,7 @@ impl Http2 {
             }
             RST_STREAM => {
                 for dir in [Direction::Forward, Direction::Reverse] {
-                    tell_body(dir, self.bodies.end(Some(dir), frame.stream), at, voice);
+                    tell_body(dir, self.bodies.end(dir, frame.stream), at, voice);
                 }
                 if self.client == Some(dir) {
                     let given_up = self.streams.call_off(frame.stream);
@@ -479,8 +482,9 @@ impl Http2 {
             return;
         }
         let head = Head::read(list);
-        let is_part = list.unknown || read.is_err() || !whole;
-        if self.client != Some(dir.opposite()) && (head.method.is_some() || (self.client.is_some() && is_part)) {
+        // The method may be among the fields that are not known.
+        let asks = head.method.is_some() || (self.client == Some(dir) && list.unknown);
+        if self.client != Some(dir.opposite()) && asks {
             self.on_request(dir, opening, &head, at, voice);
         } else if self.client != Some(dir)
             && let Some(status) = head.status
@@ -488,7 +492,7 @@ impl Http2 {
             self.on_response(dir, opening, &head, status, at, voice);
         }
         if opening.is_last {
-            tell_body(dir, self.bodies.end(Some(dir), opening.stream), at, voice);
+            tell_body(dir, self.bodies.take(dir, opening.stream, &[], true), at, voice);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::frame::{END_STREAM, Frame, HEADER, PADDED};
+use super::frame::{CONTINUATION, END_STREAM, Frame, HEADER, PADDED};
 use crate::base::time::Stamp;
 use crate::flow::Interest;
 
@@ -296,7 +296,7 @@ impl Side {
             if window >> 56 == 0 {
                 let [a, b, c, d, e, f, g, h] = window.to_be_bytes();
                 let frame = Frame::read([a, b, c, d, e, f, g, h, byte]);
-                if frame.is_usual() && fits(frame) {
+                if frame.is_usual() && frame.kind != CONTINUATION && fits(frame) {
                     (self.first, self.trial, self.state) = (at, TRIAL, State::Header);
                     return (n.saturating_add(1), Found::Begin(frame));
                 }
