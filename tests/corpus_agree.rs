@@ -32,6 +32,9 @@ const KINDS: [(&str, f64); 11] = [
     ("tcp-anomaly", 0.99),
 ];
 
+/// Why tshark has nothing to say of some captures.
+const ODD_PORT: &str = "tshark looks for HTTP/2 on its usual ports only; told to, it reads the same requests";
+
 /// Flows of which the two readers rightly say different things: capture, part of the flow, why.
 const EXPLAINED: &[(&str, &str, &str)] = &[
     ("zeek-zeek__http_09.pcap", "", "requests of HTTP/0.9, which tshark does not read"),
@@ -54,6 +57,15 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "arkime-arkime__http-digestauth.pcap",
         "10.0.0.1 4411 ",
         "the capture ends before anybody acknowledges the request, whose checksum is wrong",
+    ),
+    ("OISF-suricata-verify__http2-keywords.pcap", "", ODD_PORT),
+    ("OISF-suricata-verify__http2-long-frame.pcap", "", ODD_PORT),
+    ("ntop-nDPI__http2.pcapng", "", ODD_PORT),
+    ("wireshark__packet-h2-14_headers.pcapng", "", ODD_PORT),
+    (
+        "arkime-arkime__http2-nghttp2.pcap",
+        "",
+        "the table has a request that the server promises, and not the client's own, whose block has two frames",
     ),
 ];
 
