@@ -393,7 +393,7 @@ impl<S: MessageSink> Conversation<S> {
                 self.parser = Parser::Tls(Box::new(Tls::new()));
                 self.hand_over(flow, &piece, earlier, late, shared)
             }
-            Ok(Verdict::Http2) if !parsing => {
+            Ok(Verdict::Http2) if !parsing && matches!(self.parser, Parser::None | Parser::Http2(_)) => {
                 if !matches!(self.parser, Parser::Http2(_)) {
                     self.parser = Parser::Http2(Box::new(Http2::new(self.next_ordinal)));
                 }
