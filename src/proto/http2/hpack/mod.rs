@@ -24,10 +24,10 @@ use table::{Name, Table};
 
 /// Bytes of fields that a direction may say beyond what its blocks earn it: a few bytes that refer to long
 /// entries again and again must not cost more than an honest client does.
-const CREDIT: u32 = 4 * 1024 * 1024;
+const CREDIT: u32 = 1024 * 1024;
 
 /// What each block earns, and each of its bytes: enough for any ordinary request.
-const EARNED_BY_BLOCK: u32 = 16 * 1024;
+const EARNED_BY_BLOCK: u32 = 8 * 1024;
 const EARNED_BY_BYTE: u32 = 16;
 
 /// What is wrong with a block, so that the fields after it cannot be known.
