@@ -339,6 +339,7 @@ impl<S: MessageSink> Conversation<S> {
     /// Finds out what a direction speaks.
     fn find_out(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Step {
         let parsing = self.is_parsing();
+        let other_is_read = matches!(self.probe(piece.dir.opposite()), Probe::Read);
         let Probe::Undecided { held, socks, late } = of(&mut self.probes, piece.dir) else {
             return Step::Done(Interest::StopDirection);
         };
@@ -393,7 +394,8 @@ impl<S: MessageSink> Conversation<S> {
                 self.parser = Parser::Tls(Box::new(Tls::new()));
                 self.hand_over(flow, &piece, earlier, late, shared)
             }
-            Ok(Verdict::Http2) if !parsing && matches!(self.parser, Parser::None | Parser::Http2(_)) => {
+            // Not while the other side's first line may still become one of HTTP/1.
+            Ok(Verdict::Http2) if !parsing && (!other_is_read || !matches!(self.parser, Parser::Http1(_))) => {
                 if !matches!(self.parser, Parser::Http2(_)) {
                     self.parser = Parser::Http2(Box::new(Http2::new(self.next_ordinal)));
                 }
