@@ -91,7 +91,7 @@ fn ask(n: u32) -> Vec<u8> {
     [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 9], b"shop.test"].concat()
 }
 
-const ATTACKS: [(&str, usize, Attack); 18] = [
+const ATTACKS: [(&str, usize, Attack); 19] = [
     ("fragments that never make a datagram", 4_000, |n, frames| {
         for id in 0..n {
             let mut frame = TcpFrame::new(client(id % 50), server()).payload(&[b'x'; 64]);
@@ -166,6 +166,15 @@ const ATTACKS: [(&str, usize, Attack); 18] = [
         (0..n).for_each(|n| head.extend(format!("; session{n}={}", token(n)).bytes()));
         head.extend(b"\r\n\r\n");
         frames.say(client(0), &head);
+    }),
+    ("many tokens in one answered request", 250, |n, frames| {
+        let cookies: Vec<_> = (0..n).map(|n| format!("PHPSESSID={}", token(n))).collect();
+        for by in 0..4 {
+            let head = format!("GET /a HTTP/1.1\r\nHost: shop.test\r\nCookie: {}\r\n\r\n", cookies.join("; "));
+            frames.say(client(by), head.as_bytes());
+            let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            frames.put(&TcpFrame::new(server(), client(by)).seq(1).payload(reply));
+        }
     }),
     ("pipelined requests that nobody answers", 2_000, |n, frames| {
         let requests: Vec<u8> = (0..n).flat_map(|n| request(&token(n % 10))).collect();

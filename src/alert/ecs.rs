@@ -1,5 +1,7 @@
 //! How is an alert written for machines? One line of JSON in the Elastic Common Schema 9.
 
+mod sides;
+mod subject;
 #[cfg(test)]
 mod tests;
 
@@ -9,15 +11,16 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use sides::{Prior, Suspect};
+use subject::{Anomaly, Mode, TakenOver, Token, Told};
+
 use super::Sensor;
 use super::alert::{Alert, Explanation, Status};
 use super::fields::{ECS, Ecs, Observer, Request, SCHEMA, Time};
 use super::fit::{self, Fit};
 use crate::base::ids::Digest16;
 use crate::detect::{ExposureTotals, Severity, Signal};
-use crate::identity::{AddressSource, ClientIdentity};
-use crate::session::{BindingView, Evidence, PathObservation, SessionView, Takeover};
-use crate::token::{Carrier, Outcome, SeenToken, TokenClass};
+use crate::token::Outcome;
 
 /// The alert as one JSON object of at most [`fit::LINE_BYTES`], without a newline.
 #[must_use]
@@ -202,159 +205,6 @@ struct Tokentrail<'a> {
     advice: Vec<Cow<'a, str>>,
 }
 
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Token<'a> {
-    /// Keyed digest of the token.
-    #[serde(rename = "ref")]
-    reference: Digest16,
-    /// The rule that named it.
-    id: Cow<'a, str>,
-    carrier: Carrier,
-    /// Name on the wire.
-    name: Cow<'a, str>,
-    class: TokenClass,
-    /// Registrable domain, or the server's address.
-    service: Cow<'a, str>,
-    /// When a server was seen issuing it.
-    issued: Option<Time>,
-    /// Rotations behind it.
-    lineage: u32,
-    /// Sightings of its session.
-    sightings: u64,
-    /// Distinct actors of its session.
-    actors: u32,
-}
-
-/// `tokentrail.anomaly`.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-struct Anomaly {
-    /// `overlap_conflict`, `length_and_encoding` …
-    kind: &'static str,
-    /// The side that sent it, or in whose name it was sent.
-    from: Side,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Side {
-    Client,
-    Server,
-}
-
-impl From<&PathObservation> for Anomaly {
-    fn from(seen: &PathObservation) -> Self {
-        Self { kind: seen.kind.label(), from: if seen.from_client { Side::Client } else { Side::Server } }
-    }
-}
-
-/// `tokentrail.takeover`.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct TakenOver {
-    /// The address.
-    ip: IpAddr,
-    /// The MAC address at which it was.
-    from: String,
-    /// The MAC address at which it is said to be now.
-    to: String,
-    /// Clients of the segment reach other networks by it.
-    gateway: bool,
-}
-
-impl From<&Takeover> for TakenOver {
-    fn from(taken: &Takeover) -> Self {
-        let Takeover { ip, from, to, gateway, .. } = *taken;
-        Self { ip, from: from.to_string(), to: to.to_string(), gateway }
-    }
-}
-
-impl<'a> Token<'a> {
-    fn new(token: &'a SeenToken, session: Option<&SessionView>, fit: Fit) -> Self {
-        Self {
-            reference: token.token,
-            id: fit.text(&token.id),
-            carrier: token.carrier,
-            name: fit.text(&token.name),
-            class: token.class,
-            service: fit.text(&token.service),
-            issued: session.and_then(|session| session.issued).map(Time),
-            lineage: session.map_or(0, |session| session.lineage),
-            sightings: session.map_or(0, |session| session.sightings),
-            actors: session.map_or(0, |session| session.actors),
-        }
-    }
-}
-
-/// What is known of a client, whichever side it is on.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Facets<'a> {
-    ip: Option<IpAddr>,
-    /// Known only where ARP, NDP or DHCP tells it: the MAC of a frame may be a router's.
-    mac: Option<Cow<'a, str>>,
-    /// Empty when its requests carry none, null when none was seen.
-    user_agent: Option<Cow<'a, str>>,
-    /// TLS fingerprint: JA4 in the form that survives resumption.
-    ja4: Option<Cow<'a, str>>,
-    /// What its SYN shows: where the TTL begins, the kinds of its options in order, window scale.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp_stack: Option<String>,
-    /// First language that it asks for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    language: Option<String>,
-}
-
-impl<'a> Facets<'a> {
-    fn new(client: &'a ClientIdentity, fit: Fit) -> Self {
-        Self {
-            ip: client.address,
-            mac: client.mac.map(|mac| mac.to_string().into()),
-            user_agent: client.user_agent.as_deref().map(|agent| fit.text(&agent.original)),
-            ja4: client.tls.as_deref().map(|ja4| fit.text(ja4)),
-            tcp_stack: client.tcp_stack.map(|stack| stack.to_string()),
-            language: client.language.map(|language| language.to_string()),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Prior<'a> {
-    #[serde(flatten)]
-    facets: Facets<'a>,
-    first_seen: Time,
-    last_seen: Time,
-    requests: u64,
-}
-
-impl<'a> Prior<'a> {
-    fn new(binding: &'a BindingView, fit: Fit) -> Self {
-        Self {
-            facets: Facets::new(&binding.client, fit),
-            first_seen: Time(binding.first_seen),
-            last_seen: Time(binding.last_seen),
-            requests: binding.requests,
-        }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Suspect<'a> {
-    #[serde(flatten)]
-    facets: Facets<'a>,
-    requests: u64,
-    /// Where its address was read.
-    #[schemars(with = "String")]
-    address_from: AddressSource,
-}
-
-impl<'a> Suspect<'a> {
-    fn new(binding: &'a BindingView, fit: Fit) -> Self {
-        Self {
-            facets: Facets::new(&binding.client, fit),
-            requests: binding.requests,
-            address_from: binding.client.address_from,
-        }
-    }
-}
-
 /// How well the sensor saw it.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 struct Visibility {
@@ -365,75 +215,6 @@ struct Visibility {
     one_sided: bool,
     /// Gaps in the connection.
     gaps: u32,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Mode {
-    Plaintext,
-    Decrypted,
-}
-
-/// What an alert says beside its request, by what it rests on.
-struct Told<'a> {
-    category: &'static str,
-    token: Option<Token<'a>>,
-    anomaly: Option<Anomaly>,
-    takeover: Option<TakenOver>,
-    suspect: Option<&'a BindingView>,
-    prior: Option<&'a BindingView>,
-    related: Vec<IpAddr>,
-    outcome: Outcome,
-    status: Option<u16>,
-    mode: Mode,
-}
-
-impl<'a> Told<'a> {
-    fn of(alert: &'a Alert, fit: Fit) -> Self {
-        let mut told = match &alert.evidence {
-            Evidence::Use(seen) => Self {
-                category: "session",
-                token: Some(Token::new(&seen.token, Some(&seen.session), fit)),
-                anomaly: None,
-                takeover: None,
-                suspect: alert.totals.is_none().then_some(&seen.subject),
-                prior: seen.prior.as_ref(),
-                related: [Some(&seen.subject), seen.prior.as_ref()]
-                    .into_iter()
-                    .filter_map(|side| side?.client.address)
-                    .collect(),
-                outcome: seen.outcome,
-                status: seen.status,
-                mode: if seen.plaintext { Mode::Plaintext } else { Mode::Decrypted },
-            },
-            Evidence::Path(seen) => Self {
-                category: "network",
-                token: seen.token.as_ref().map(|(token, session)| Token::new(token, session.as_ref(), fit)),
-                anomaly: Some(Anomaly::from(&**seen)),
-                takeover: None,
-                suspect: None,
-                prior: None,
-                related: seen.request.client.address.into_iter().chain([seen.request.destination.ip]).collect(),
-                outcome: Outcome::Unknown,
-                status: None,
-                mode: Mode::Plaintext,
-            },
-            Evidence::Takeover(taken, _) => Self {
-                category: "network",
-                token: None,
-                anomaly: None,
-                takeover: Some(TakenOver::from(taken)),
-                suspect: None,
-                prior: None,
-                related: vec![taken.ip],
-                outcome: Outcome::Unknown,
-                status: None,
-                mode: Mode::Plaintext,
-            },
-        };
-        told.related.dedup();
-        told
-    }
 }
 
 impl<'a> EcsAlert<'a> {

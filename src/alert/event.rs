@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Sensor;
-use super::fields::{ECS, Ecs, Observer, Request, SCHEMA, Time, Visibility};
+use super::fields::{ECS, Ecs, Event, Observer, Request, SCHEMA, Time, Visibility};
 use super::fit::{self, Fit};
 use crate::base::ids::TokenRef;
 use crate::token::{Carrier, TokenClass, Transaction, TransactionToken};
@@ -24,22 +24,11 @@ pub struct HttpEvent<'a> {
     #[serde(rename = "@timestamp")]
     timestamp: Time,
     ecs: Ecs,
-    event: Event,
+    event: Event<Dataset>,
     #[serde(flatten)]
     request: Request<'a>,
     observer: Observer<'a>,
     tokentrail: Tokentrail<'a>,
-}
-
-/// `event`.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-struct Event {
-    kind: &'static str,
-    category: [&'static str; 1],
-    #[serde(rename = "type")]
-    types: [&'static str; 1],
-    module: &'static str,
-    dataset: Dataset,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -108,13 +97,7 @@ impl<'a> HttpEvent<'a> {
         Self {
             timestamp: Time(view.first.ts),
             ecs: ECS,
-            event: Event {
-                kind: "event",
-                category: ["web"],
-                types: ["access"],
-                module: "tokentrail",
-                dataset: Dataset::Http,
-            },
+            event: Event::new("web", &["access"], Dataset::Http),
             request: Request::new(view, transaction.status, fit),
             observer: Observer::new(sensor, fit),
             tokentrail: Tokentrail {

@@ -71,6 +71,30 @@ impl<'a> Observer<'a> {
     }
 }
 
+/// `event` of a line of the metadata log; `D` names the kind of line.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+pub struct Event<D> {
+    /// Always `event`.
+    kind: &'static str,
+    /// What kind of thing it is about.
+    category: [&'static str; 1],
+    /// What happened there.
+    #[serde(rename = "type")]
+    types: &'static [&'static str],
+    /// This program.
+    module: &'static str,
+    /// By this lines are told apart.
+    dataset: D,
+}
+
+impl<D> Event<D> {
+    /// Of this category and these types.
+    #[must_use]
+    pub const fn new(category: &'static str, types: &'static [&'static str], dataset: D) -> Self {
+        Self { kind: "event", category: [category], types, module: "tokentrail", dataset }
+    }
+}
+
 /// `source` or `destination`: one end of the packets.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Peer {

@@ -1,7 +1,7 @@
 //! Floor 8: what are people told? Takes findings, gives alerts and the lines that say them.
 //!
 //! The [`AlertDesk`] decides whether a finding is told at all, and when again; an [`Alert`] is
-//! what it lets through. [`ecs`] and [`text`] write alerts, [`event`], [`tls_event`] and [`summary`]
+//! what it lets through. [`ecs`] and [`text`] write alerts, [`incidents`] tells all of a history at its end, [`event`], [`tls_event`] and [`summary`]
 //! write the metadata log, [`schema`] publishes the form of the lines.
 
 pub mod advice;
@@ -13,6 +13,7 @@ pub mod ecs;
 pub mod event;
 pub mod fields;
 pub mod fit;
+pub mod incidents;
 pub mod schema;
 pub mod summary;
 #[cfg(test)]

@@ -120,7 +120,7 @@ pub(crate) fn request() -> RequestView {
 
 /// The transaction of that request, with a token presented and one issued.
 pub(crate) fn transaction() -> Transaction {
-    let seen = |issued| TransactionToken { token: token(), issued };
+    let seen = |issued| TransactionToken { token: Arc::new(token()), issued };
     Transaction { request: Arc::new(request()), status: Some(200), cookies: 3, tokens: vec![seen(false), seen(true)] }
 }
 

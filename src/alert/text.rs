@@ -32,6 +32,12 @@ const SIDE: usize = 41;
 /// The alert in several lines, each ended by a newline.
 #[must_use]
 pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
+    incident(alert, &[], sensor, color)
+}
+
+/// An alert in several lines, with a sentence for each of the others of its incident.
+#[must_use]
+pub fn incident(alert: &Alert, others: &[&Alert], sensor: &Sensor, color: Color) -> String {
     let mut page = Page { text: String::new(), color };
     page.headline(alert, sensor);
     page.paragraph("", &alert.message);
@@ -54,6 +60,14 @@ pub fn render(alert: &Alert, sensor: &Sensor, color: Color) -> String {
     page.paragraph("why", &alert.reason);
     for explanation in &alert.explained {
         page.paragraph("innocent", words::explanation(*explanation));
+    }
+    for (n, other) in others.iter().enumerate() {
+        let severity = other.severity.as_str().to_uppercase();
+        let (detector, count) = (other.detector, other.count);
+        page.paragraph(
+            if n == 0 { "also" } else { "" },
+            &format!("{severity} {} {}, count {count}: {}", detector.id, detector.name, other.message),
+        );
     }
     for (n, step) in alert.advice.iter().enumerate() {
         page.paragraph(if n == 0 { "what to do" } else { "" }, &format!("{}. {step}", n + 1));

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Sensor;
-use super::fields::{Client, ECS, Ecs, Network, Observer, Peer, SCHEMA, Time, Visibility};
+use super::fields::{Client, ECS, Ecs, Event, Network, Observer, Peer, SCHEMA, Time, Visibility};
 use super::fit::{self, Fit};
 use crate::proto::tls::cipher;
 use crate::token::TlsHandshake;
@@ -24,7 +24,7 @@ pub struct TlsEvent<'a> {
     #[serde(rename = "@timestamp")]
     timestamp: Time,
     ecs: Ecs,
-    event: Event,
+    event: Event<Dataset>,
     /// Sender of the client's hello.
     source: Peer,
     /// Its receiver.
@@ -37,17 +37,6 @@ pub struct TlsEvent<'a> {
     tls: Tls<'a>,
     observer: Observer<'a>,
     tokentrail: Tokentrail<'a>,
-}
-
-/// `event`.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-struct Event {
-    kind: &'static str,
-    category: [&'static str; 1],
-    #[serde(rename = "type")]
-    types: [&'static str; 2],
-    module: &'static str,
-    dataset: Dataset,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -115,13 +104,7 @@ impl<'a> TlsEvent<'a> {
         Self {
             timestamp: Time(view.first.ts),
             ecs: ECS,
-            event: Event {
-                kind: "event",
-                category: ["network"],
-                types: ["connection", "protocol"],
-                module: "tokentrail",
-                dataset: Dataset::Tls,
-            },
+            event: Event::new("network", &["connection", "protocol"], Dataset::Tls),
             source: view.source.into(),
             destination: view.destination.into(),
             client: Client::of(view),

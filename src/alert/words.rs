@@ -17,10 +17,6 @@ pub fn signal(name: &'static str) -> &'static str {
     match name {
         "network" => "other network",
         "address" => "other address",
-        "asn" => "other network operator",
-        "country" => "other country",
-        "travel" => "impossible travel",
-        "hosting" => "hosting or anonymising network",
         "mac" => "two MAC addresses",
         "interleaved" => "takes turns with the owner",
         "fan_in" => "presents others' tokens too",

@@ -3,6 +3,8 @@
 //! The keys stay in the entries, so an index entry is 8 bytes and a lookup costs one cache
 //! miss here and one in the entry.
 
+use super::prefetch::prefetch;
+
 /// Marks an empty place.
 const EMPTY: u32 = u32::MAX;
 
@@ -31,6 +33,14 @@ impl Index {
     /// `n` must be a power of two.
     fn with_places(n: usize) -> Self {
         Self { places: vec![Place { hash: 0, slot: EMPTY }; n], mask: n - 1, len: 0 }
+    }
+
+    /// Asks for the memory in which [`Index::find`] will look.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u32) {
+        if let Some(place) = self.places.get(hash as usize & self.mask) {
+            prefetch(place, 1);
+        }
     }
 
     /// The first slot filed under `hash` for which `is_it` holds.

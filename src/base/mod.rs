@@ -5,6 +5,7 @@ pub mod find;
 pub mod ids;
 pub(crate) mod index;
 pub mod net;
+pub(crate) mod prefetch;
 pub mod reader;
 pub mod secret;
 pub(crate) mod slab;

@@ -52,6 +52,35 @@ impl Tenant {
     }
 }
 
+/// Whose share something takes where room is short: an IPv4 address, or an IPv6 /64, which one sender
+/// has at its disposal. `Default` is a sender whose address is not known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Source([u8; 16]);
+
+impl Source {
+    /// The source as bytes.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        let bits = match address {
+            IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(v4.to_bits()),
+            IpAddr::V6(v6) => v6.to_bits() & !u128::from(u64::MAX),
+        };
+        Self(bits.to_be_bytes())
+    }
+}
+
+impl From<Option<IpAddr>> for Source {
+    fn from(address: Option<IpAddr>) -> Self {
+        address.map_or_else(Self::default, Self::from)
+    }
+}
+
 /// Whether two addresses are one network: the same /24 of IPv4 or /64 of IPv6.
 #[must_use]
 pub fn same_network(a: IpAddr, b: IpAddr) -> bool {
@@ -74,6 +103,15 @@ mod tests {
         assert!(same_network(ip("2001:db8::1"), ip("2001:db8::ffff:1")));
         assert!(!same_network(ip("2001:db8::1"), ip("2001:db8:0:1::1")));
         assert!(!same_network(ip("10.0.0.10"), ip("2001:db8::1")));
+    }
+
+    #[test]
+    fn a_source_is_what_one_sender_can_speak_from() {
+        let source = |s: &str| Source::from(s.parse::<IpAddr>().unwrap());
+        assert_ne!(source("10.0.0.10"), source("10.0.0.66"));
+        assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:1"));
+        assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
+        assert_ne!(source("0.0.0.0"), Source::default());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Where are many entries of one kind kept? In slots, of which groups never move: they grow in number
 //! without being copied, and without room for twice as many.
 
+use super::prefetch::prefetch;
+
 /// Slots of a group.
 const GROUP: usize = 256;
 
@@ -26,6 +28,15 @@ impl<T> Slab<T> {
     /// Slots handed out so far; all entries are in slots below this number.
     pub(crate) const fn slots(&self) -> usize {
         self.used as usize
+    }
+
+    /// Asks for the first `lines` cache lines of a slot.
+    #[inline]
+    pub(crate) fn prefetch(&self, slot: u32, lines: usize) {
+        let slot = slot as usize;
+        if let Some(place) = self.groups.get(slot / GROUP).and_then(|group| group.get(slot % GROUP)) {
+            prefetch(place, lines);
+        }
     }
 
     #[inline]

@@ -15,6 +15,18 @@ impl ByteOrder {
         }
     }
 
+    /// Four numbers in a row.
+    #[inline]
+    pub(super) fn words(self, bytes: &[u8; 16]) -> [u32; 4] {
+        let (words, _) = bytes.as_chunks::<4>();
+        let [a, b, c, d] = words else { return [0; 4] };
+        let words = [*a, *b, *c, *d].map(u32::from_le_bytes);
+        match self {
+            Self::Little => words,
+            Self::Big => words.map(u32::swap_bytes),
+        }
+    }
+
     pub(super) fn u16_at(self, bytes: &[u8], at: usize) -> Option<u16> {
         let bytes = *bytes.get(at..)?.first_chunk()?;
         Some(match self {

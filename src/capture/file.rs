@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
+use std::iter;
 use std::path::Path;
 
 use super::MAX_FRAME;
@@ -143,13 +143,13 @@ impl fmt::Display for FirstBytes {
     }
 }
 
-/// Where a frame is in the window.
-pub(super) struct Record {
+/// A frame with what its record in the file says of it.
+pub(super) struct Record<'a> {
     pub(super) ts: Timestamp,
     pub(super) link: LinkType,
     pub(super) wire_len: u32,
-    /// The captured bytes, counted from the start of the window.
-    pub(super) data: Range<usize>,
+    /// The captured bytes.
+    pub(super) data: &'a [u8],
     /// Length with everything around it: how far it is to the next.
     pub(super) whole: usize,
 }
@@ -157,8 +157,13 @@ pub(super) struct Record {
 /// Why a reader found no frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stop {
-    /// The stream ended within this.
-    Short(&'static str),
+    /// There are too few bytes.
+    Short {
+        /// How many there should be.
+        need: usize,
+        /// What is incomplete.
+        within: &'static str,
+    },
     /// The bytes make no sense.
     Damaged(Damage),
     /// A frame of so many bytes.
@@ -170,7 +175,18 @@ enum Format {
     PcapNg(PcapNg),
 }
 
-/// A capture that is being read, frame by frame, in memory of a fixed size.
+impl Format {
+    /// The frame at the start of `bytes`, if it is whole.
+    #[inline]
+    fn record<'a>(&mut self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        match self {
+            Self::Pcap(file) => file.record(bytes).ok(),
+            Self::PcapNg(file) => file.record(bytes),
+        }
+    }
+}
+
+/// A capture that is being read in memory of a fixed size.
 pub struct CaptureFile {
     window: Window,
     format: Format,
@@ -178,9 +194,6 @@ pub struct CaptureFile {
     /// Index of this capture in its history.
     pub(super) capture: u32,
     frames: u64,
-    current: Option<Record>,
-    /// `current` was read ahead, to know its time.
-    ahead: bool,
     done: bool,
 }
 
@@ -209,9 +222,7 @@ impl CaptureFile {
             _ => Ok(None),
         };
         match format {
-            Ok(Some(format)) => {
-                Ok(Self { window, format, counter, capture: 0, frames: 0, current: None, ahead: false, done: false })
-            }
+            Ok(Some(format)) => Ok(Self { window, format, counter, capture: 0, frames: 0, done: false }),
             Ok(None) => {
                 let first = FirstBytes(window.bytes().iter().copied().take(8).collect());
                 Err(match window.end() {
@@ -224,32 +235,21 @@ impl CaptureFile {
         }
     }
 
-    /// Moves on to the next frame; false at the end. After an error there are no more frames.
+    /// Reads on until there are frames; false at the end. After an error there are no more frames.
     ///
     /// # Errors
     /// When the file ends too early, makes no sense or cannot be read further.
     pub fn advance(&mut self) -> Result<bool, FileError> {
-        if self.ahead {
-            self.ahead = false;
-            return Ok(self.current.is_some());
-        }
-        if let Some(before) = self.current.take() {
-            self.window.consume(before.whole);
-        }
         if self.done {
             return Ok(false);
         }
-        let record = match &mut self.format {
-            Format::Pcap(file) => file.record(&mut self.window),
-            Format::PcapNg(file) => file.record(&mut self.window),
+        let found = match &mut self.format {
+            Format::Pcap(file) => file.advance(&mut self.window),
+            Format::PcapNg(file) => file.advance(&mut self.window),
         };
-        match record {
-            Ok(Some(record)) => {
-                self.frames = self.frames.saturating_add(1);
-                self.current = Some(record);
-                Ok(true)
-            }
-            Ok(None) => {
+        match found {
+            Ok(true) => Ok(true),
+            Ok(false) => {
                 self.done = true;
                 match self.window.end() {
                     End::Clean => Ok(false),
@@ -268,36 +268,39 @@ impl CaptureFile {
         }
     }
 
-    /// The frame moved to.
-    #[must_use]
-    pub fn frame(&self) -> Option<Frame<'_>> {
-        let record = self.current.as_ref().filter(|_| !self.ahead)?;
-        Some(Frame {
-            at: Stamp { ts: record.ts, frame: FrameId { capture: self.capture, number: self.frames, part: 0 } },
-            link: record.link,
-            wire_len: record.wire_len,
-            data: self.window.bytes().get(record.data.clone())?,
+    /// Lends the frames that are there: at least one after [`CaptureFile::advance`] said so.
+    #[inline]
+    pub fn frames(&mut self) -> impl Iterator<Item = Frame<'_>> {
+        let Self { window, format, capture, frames, .. } = self;
+        let (mut bytes, start) = window.lend();
+        iter::from_fn(move || {
+            let record = format.record(bytes)?;
+            bytes = bytes.get(record.whole..)?;
+            *start = start.saturating_add(record.whole);
+            *frames = frames.saturating_add(1);
+            Some(Frame {
+                at: Stamp { ts: record.ts, frame: FrameId { capture: *capture, number: *frames, part: 0 } },
+                link: record.link,
+                wire_len: record.wire_len,
+                data: record.data,
+            })
         })
     }
 
-    /// Moves on and gives the frame; `None` at the end.
+    /// Gives the next frame; `None` at the end.
     ///
     /// # Errors
     /// As [`CaptureFile::advance`].
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FileError> {
-        Ok(if self.advance()? { self.frame() } else { None })
+        Ok(if self.advance()? { self.frames().next() } else { None })
     }
 
-    /// Time of the next frame, without moving on to it; `None` at the end.
+    /// Time of the next frame, which stays the next; `None` at the end.
     ///
     /// # Errors
     /// As [`CaptureFile::advance`].
     pub fn peek_time(&mut self) -> Result<Option<Timestamp>, FileError> {
-        if !self.ahead {
-            self.advance()?;
-            self.ahead = true;
-        }
-        Ok(self.current.as_ref().map(|record| record.ts))
+        Ok(if self.advance()? { self.format.record(self.window.bytes()).map(|record| record.ts) } else { None })
     }
 
     /// Bytes read of the file as stored (compressed, where it is).
@@ -319,7 +322,7 @@ fn explain(stop: Stop, window: &mut Window, frames: u64) -> FileError {
     match stop {
         Stop::Damaged(damage) => FileError::Corrupt { frame, offset, damage },
         Stop::TooLarge(size) => FileError::FrameTooLarge { frame, offset, size },
-        Stop::Short(within) => {
+        Stop::Short { within, .. } => {
             let offset = offset.saturating_add(window.bytes().len() as u64);
             match window.end() {
                 End::Clean => FileError::Truncated { frames, offset, within },

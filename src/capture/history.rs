@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,8 +126,10 @@ impl PacketSource for History {
         }
     }
 
-    fn frame(&self) -> Option<Frame<'_>> {
-        self.current.as_ref()?.frame()
+    #[inline]
+    fn frames(&mut self) -> impl Iterator<Item = Frame<'_>> {
+        let mut frames = self.current.as_mut().map(CaptureFile::frames);
+        iter::from_fn(move || frames.as_mut()?.next())
     }
 }
 

@@ -33,27 +33,20 @@ use crate::packet::Frame;
 /// Longest frame that is read or captured, in bytes; libpcap's own limit.
 pub const MAX_FRAME: usize = 256 * 1024;
 
-/// Frames, one at a time, each valid until the next is asked for.
+/// Frames, as many at a time as are there.
 ///
 /// An error does not end the source: the next call goes on with what can still be read (the next
 /// file of a history), so call until the end and count what failed.
 pub trait PacketSource {
-    /// Moves on to the next frame; false at the end.
+    /// Reads on until there are frames; false at the end.
     ///
     /// # Errors
     /// When something could not be read, or not to its end. What came before is whole.
     fn advance(&mut self) -> Result<bool, CaptureError>;
 
-    /// The frame moved to; none before the first, after the last and after an error.
-    fn frame(&self) -> Option<Frame<'_>>;
-
-    /// Moves on and gives the frame; `None` at the end.
-    ///
-    /// # Errors
-    /// As [`PacketSource::advance`].
-    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        Ok(if self.advance()? { self.frame() } else { None })
-    }
+    /// Lends the frames that are there, each once; those that are not asked for stay. There may be
+    /// none, where all of them are left out.
+    fn frames(&mut self) -> impl Iterator<Item = Frame<'_>>;
 }
 
 /// Why frames are missing.

@@ -47,7 +47,7 @@ impl PcapFile {
         let (Some(major), Some(minor), Some(network)) =
             (order.u16_at(header, 4), order.u16_at(header, 6), order.u32_at(header, 20))
         else {
-            return Err(Stop::Short("the file header"));
+            return Err(Stop::Short { need: HEADER, within: "the file header" });
         };
         if major != 2 {
             return Err(Stop::Damaged(Damage::Version { major, minor }));
@@ -67,15 +67,25 @@ impl PcapFile {
         }))
     }
 
-    /// The next frame at the start of the window; `None` at the end of the stream.
-    #[inline]
-    pub(super) fn record(&self, window: &mut Window) -> Result<Option<Record>, Stop> {
-        if !window.have(self.record_header) {
-            return if window.bytes().is_empty() { Ok(None) } else { Err(Stop::Short("the header of a frame")) };
+    /// Reads on until a whole frame stands at the start of the window; false at the end of the stream.
+    pub(super) fn advance(&self, window: &mut Window) -> Result<bool, Stop> {
+        loop {
+            match self.record(window.bytes()).map(|_| ()) {
+                Ok(()) => return Ok(true),
+                Err(Stop::Short { need, .. }) if window.have(need) => {}
+                Err(Stop::Short { .. }) if window.bytes().is_empty() => return Ok(false),
+                Err(stop) => return Err(stop),
+            }
         }
-        let header = window.bytes().first_chunk::<16>().copied().unwrap_or_default();
-        let word = |at| self.order.u32_at(&header, at).unwrap_or_default();
-        let (seconds, fraction, mut captured, mut wire_len) = (word(0), word(4), word(8), word(12));
+    }
+
+    /// The frame at the start of `bytes`.
+    #[inline]
+    pub(super) fn record<'a>(&self, bytes: &'a [u8]) -> Result<Record<'a>, Stop> {
+        let Some(header) = bytes.get(..self.record_header).and_then(<[u8]>::first_chunk) else {
+            return Err(Stop::Short { need: self.record_header, within: "the header of a frame" });
+        };
+        let [seconds, fraction, mut captured, mut wire_len] = self.order.words(header);
         if self.swapped_lengths.unwrap_or(captured > wire_len) {
             (captured, wire_len) = (wire_len, captured);
         }
@@ -84,12 +94,12 @@ impl PcapFile {
             return Err(Stop::TooLarge(u64::from(captured)));
         }
         let whole = self.record_header.saturating_add(len);
-        if !window.have(whole) {
-            return Err(Stop::Short("a frame"));
-        }
+        let Some(data) = bytes.get(self.record_header..whole) else {
+            return Err(Stop::Short { need: whole, within: "a frame" });
+        };
         // Writers that count more than a second in the fraction are believed.
         let nanos = i64::from(fraction).saturating_mul(i64::from(self.unit));
         let ts = Timestamp(Timestamp::from_parts(i64::from(seconds), 0).0.saturating_add(nanos));
-        Ok(Some(Record { ts, link: self.link, wire_len, data: self.record_header..whole, whole }))
+        Ok(Record { ts, link: self.link, wire_len, data, whole })
     }
 }

@@ -16,6 +16,8 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 /// Block type and length in front of a block, and the length again behind it.
 const FRAMING: usize = 12;
+/// A block that is not all there.
+const SHORT: Stop = Stop::Short { need: FRAMING, within: "a block" };
 /// Interfaces that a section may have.
 const MAX_INTERFACES: usize = 65_536;
 
@@ -113,25 +115,20 @@ impl PcapNg {
         Self { order: ByteOrder::Little, interfaces: Vec::new(), last: Timestamp(0) }
     }
 
-    /// Passes blocks until one with a frame stands at the start of the window; `None` at the end.
-    #[inline]
-    pub(super) fn record(&mut self, window: &mut Window) -> Result<Option<Record>, Stop> {
+    /// Passes blocks until one with a frame stands at the start of the window; false at the end.
+    pub(super) fn advance(&mut self, window: &mut Window) -> Result<bool, Stop> {
         loop {
             if !window.have(FRAMING) {
-                return if window.bytes().is_empty() { Ok(None) } else { Err(Stop::Short("a block")) };
+                return if window.bytes().is_empty() { Ok(false) } else { Err(SHORT) };
             }
             if window.bytes().starts_with(&SECTION) {
                 self.section(window)?;
                 continue;
             }
-            let word = |at| self.order.u32_at(window.bytes(), at).unwrap_or_default();
-            let (kind, len) = (word(0), word(4) as usize);
-            if len < FRAMING || !len.is_multiple_of(4) {
-                return Err(Stop::Damaged(Damage::BlockLength { len: word(4) }));
-            }
+            let (kind, len) = framing(self.order, window.bytes())?;
             match kind {
                 INTERFACE => {
-                    let block = whole_block(self.order, window, len)?;
+                    let block = awaited_block(self.order, window, len)?;
                     let interface = Interface::read(self.order, block);
                     self.interfaces.push(interface.ok_or(Stop::Damaged(Damage::BlockContent { kind }))?);
                     if self.interfaces.len() > MAX_INTERFACES {
@@ -140,21 +137,30 @@ impl PcapNg {
                     window.consume(len);
                 }
                 ENHANCED_PACKET | OBSOLETE_PACKET | SIMPLE_PACKET => {
-                    let block = whole_block(self.order, window, len)?;
-                    let record = self.packet(kind, block)?;
-                    self.last = record.ts;
-                    return Ok(Some(record));
+                    let block = awaited_block(self.order, window, len)?;
+                    return self.packet(kind, block).map(|_| true);
                 }
                 // Names, statistics, secrets and blocks that nobody here knows.
                 _ => {
                     if !window.skip(len.saturating_sub(4) as u64) || !window.have(4) {
-                        return Err(Stop::Short("a block"));
+                        return Err(SHORT);
                     }
                     check_trailer(self.order, window.bytes(), len)?;
                     window.consume(4);
                 }
             }
         }
+    }
+
+    /// The frame in the block at the start of `bytes`, if that is a sound one with a frame.
+    #[inline]
+    pub(super) fn record<'a>(&mut self, bytes: &'a [u8]) -> Option<Record<'a>> {
+        let (kind @ (ENHANCED_PACKET | OBSOLETE_PACKET | SIMPLE_PACKET), len) = framing(self.order, bytes).ok()? else {
+            return None;
+        };
+        let record = self.packet(kind, whole_block(self.order, bytes, len).ok()?).ok()?;
+        self.last = record.ts;
+        Some(record)
     }
 
     /// Reads a section header: the byte order may change, and interfaces are counted anew.
@@ -169,7 +175,7 @@ impl PcapNg {
             return Err(Stop::Damaged(Damage::BlockLength { len }));
         }
         let len = len as usize;
-        let block = whole_block(self.order, window, len)?;
+        let block = awaited_block(self.order, window, len)?;
         let version = |at| self.order.u16_at(block, at).unwrap_or_default();
         let (major, minor) = (version(12), version(14));
         if major != 1 {
@@ -181,7 +187,7 @@ impl PcapNg {
     }
 
     /// Reads a block with a frame.
-    fn packet(&self, kind: u32, block: &[u8]) -> Result<Record, Stop> {
+    fn packet<'a>(&self, kind: u32, block: &'a [u8]) -> Result<Record<'a>, Stop> {
         let broken = Stop::Damaged(Damage::BlockContent { kind });
         let word = |at| self.order.u32_at(block, at);
         let simple = kind == SIMPLE_PACKET;
@@ -206,24 +212,36 @@ impl PcapNg {
         if len > MAX_FRAME {
             return Err(Stop::TooLarge(u64::from(captured)));
         }
-        let data = start..len + start;
-        if data.end > block.len() {
-            return Err(broken);
-        }
+        let data = block.get(start..len + start).ok_or(broken)?;
         Ok(Record { ts, link: interface.link, wire_len, data, whole: block.len() + 4 })
     }
 }
 
+/// Type and length of the block at the start of `bytes`.
+#[inline]
+fn framing(order: ByteOrder, bytes: &[u8]) -> Result<(u32, usize), Stop> {
+    let (Some(kind), Some(len)) = (order.u32_at(bytes, 0), order.u32_at(bytes, 4)) else { return Err(SHORT) };
+    if (len as usize) < FRAMING || !len.is_multiple_of(4) {
+        return Err(Stop::Damaged(Damage::BlockLength { len }));
+    }
+    Ok((kind, len as usize))
+}
+
 /// The block of `len` bytes at the start of the window without the length behind it, once all of
 /// it is there.
-fn whole_block(order: ByteOrder, window: &mut Window, len: usize) -> Result<&[u8], Stop> {
+fn awaited_block(order: ByteOrder, window: &mut Window, len: usize) -> Result<&[u8], Stop> {
     if len > CAPACITY {
         return Err(Stop::Damaged(Damage::BlockTooLong { len, limit: CAPACITY }));
     }
-    if !window.have(len) {
-        return Err(Stop::Short("a block"));
-    }
-    let (block, trailer) = window.bytes().split_at_checked(len.saturating_sub(4)).unwrap_or_default();
+    window.have(len);
+    whole_block(order, window.bytes(), len)
+}
+
+/// The same, if all of it is there now.
+#[inline]
+fn whole_block(order: ByteOrder, bytes: &[u8], len: usize) -> Result<&[u8], Stop> {
+    let block = bytes.get(..len).ok_or(SHORT)?;
+    let (block, trailer) = block.split_at_checked(len.saturating_sub(4)).unwrap_or_default();
     check_trailer(order, trailer, len)?;
     Ok(block)
 }

@@ -1,6 +1,8 @@
 //! Which frames go on? A source of which a filter and a time range let only some pass.
 
-use super::{CaptureError, Filter, PacketSource, TimeRange};
+use std::collections::VecDeque;
+
+use super::{CaptureError, Filter, FilterError, PacketSource, TimeRange};
 use crate::packet::Frame;
 
 /// A source with a selection; frames keep the numbers that they have in the capture.
@@ -9,9 +11,10 @@ pub struct Selected<S> {
     source: S,
     filter: Option<Filter>,
     range: TimeRange,
+    /// What the filter said of link types for which it makes no sense: at most once of each.
+    failures: VecDeque<FilterError>,
     /// Frames that did not pass.
     passed_over: u64,
-    passes: bool,
     /// Nothing is left out.
     is_all: bool,
 }
@@ -20,7 +23,7 @@ impl<S: PacketSource> Selected<S> {
     /// Everything that passes both.
     pub fn new(source: S, filter: Option<Filter>, range: TimeRange) -> Self {
         let is_all = filter.is_none() && range == TimeRange::default();
-        Self { source, filter, range, passed_over: 0, passes: false, is_all }
+        Self { source, filter, range, failures: VecDeque::new(), passed_over: 0, is_all }
     }
 
     /// What it selects from.
@@ -36,30 +39,29 @@ impl<S: PacketSource> Selected<S> {
 
 impl<S: PacketSource> PacketSource for Selected<S> {
     fn advance(&mut self) -> Result<bool, CaptureError> {
-        if self.is_all {
-            self.passes = false;
-            self.passes = self.source.advance()?;
-            return Ok(self.passes);
-        }
-        loop {
-            self.passes = false;
-            self.passes = self.source.advance()?;
-            let Some(frame) = self.source.frame().filter(|_| self.passes) else { return Ok(false) };
-            let in_range = self.range.contains(frame.at.ts);
-            let wanted = match &mut self.filter {
-                Some(filter) if in_range => filter.matches(&frame),
-                _ => Ok(in_range),
-            };
-            self.passes = matches!(wanted, Ok(true));
-            if self.passes {
-                return Ok(true);
-            }
-            self.passed_over = self.passed_over.saturating_add(1);
-            wanted?;
+        match self.failures.pop_front() {
+            Some(failure) => Err(failure.into()),
+            None => self.source.advance(),
         }
     }
 
-    fn frame(&self) -> Option<Frame<'_>> {
-        self.source.frame().filter(|_| self.passes)
+    #[inline]
+    fn frames(&mut self) -> impl Iterator<Item = Frame<'_>> {
+        let Self { source, filter, range, failures, passed_over, is_all } = self;
+        source.frames().filter(move |frame| {
+            if *is_all {
+                return true;
+            }
+            let in_range = range.contains(frame.at.ts);
+            let passes = match filter {
+                Some(filter) if in_range => filter.matches(frame).unwrap_or_else(|failure| {
+                    failures.push_back(failure);
+                    false
+                }),
+                _ => in_range,
+            };
+            *passed_over = passed_over.saturating_add((!passes).into());
+            passes
+        })
     }
 }

@@ -188,7 +188,8 @@ impl Between {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Results")]
 pub(super) struct Results {
-    /// Alerts go here; `-` is standard output, which is the default
+    /// Alerts go here; `-` is standard output, the default. `run` writes to the configured outputs instead,
+    /// where there are any and this is not given
     #[arg(long, value_name = "FILE")]
     pub(super) alerts: Option<PathBuf>,
     /// One JSON line per HTTP transaction and TLS handshake goes here; `-` is standard output

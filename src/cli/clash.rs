@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use super::refusal::Refusal;
+use crate::engine::config::{Output, Target};
 
 /// Which file a path leads to, by whatever name.
 #[derive(PartialEq, Eq)]
@@ -45,15 +46,32 @@ pub(super) fn with_inputs(outputs: &[PathBuf], inputs: &[PathBuf]) -> Result<(),
     Ok(())
 }
 
-/// Refuses alerts and events that go to one file, each over the other.
-pub(super) fn of_results(alerts: Option<&Path>, events: Option<&Path>) -> Result<(), Refusal> {
-    match (alerts, events, alerts.and_then(File::at), events.and_then(File::at)) {
-        (Some(alerts), Some(_), Some(one), Some(other)) if one == other => Err(Refusal::new(
-            Exit::Usage,
-            format_args!("{} is given for alerts and for events; each needs a file of its own", alerts.display()),
-        )),
-        _ => Ok(()),
+/// Refuses outputs of which two go to one file, each over the other; each is given by what it is for.
+pub(super) fn among(outputs: &[(String, &Path)]) -> Result<(), Refusal> {
+    let mut known: Vec<(File, &str)> = Vec::new();
+    for (what, path) in outputs {
+        let Some(file) = File::at(path) else { continue };
+        if let Some((_, earlier)) = known.iter().find(|(other, _)| *other == file) {
+            let path = path.display();
+            let reason = format_args!("{path} is given for {earlier} and for {what}; each needs a file of its own");
+            return Err(Refusal::new(Exit::Usage, reason));
+        }
+        known.push((file, what));
     }
+    Ok(())
+}
+
+/// The files of configured outputs. Those whose paths are the same were refused where they are written.
+pub(super) fn of_config(outputs: &[Output]) -> Vec<(String, &Path)> {
+    let mut files: Vec<(String, &Path)> = Vec::new();
+    for output in outputs {
+        if let Target::File(path) = &output.target
+            && !files.iter().any(|(_, known)| known == path)
+        {
+            files.push((format!("the output `{}`", output.name), path));
+        }
+    }
+    files
 }
 
 #[cfg(test)]
@@ -81,17 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn alerts_and_events_never_share_a_file() {
+    fn outputs_never_share_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let new = dir.path().join("new.json");
         let also_new = dir.path().join("./new.json");
-        assert!(of_results(Some(&new), Some(&also_new)).is_err());
+        let both = |one: &Path, other: &Path| among(&[("alerts".into(), one), ("events".into(), other)]).is_ok();
+        assert!(!both(&new, &also_new));
         fs::write(&new, "").unwrap();
-        assert!(of_results(Some(&new), Some(&also_new)).is_err());
-        assert!(of_results(Some(&new), Some(&dir.path().join("b.json"))).is_ok());
+        assert!(!both(&new, &also_new));
+        let refused = among(&[("alerts".into(), &new), ("the output `a`".into(), &also_new)]).unwrap_err();
+        assert!(refused.reasons[0].ends_with("for alerts and for the output `a`; each needs a file of its own"));
+        assert!(both(&new, &dir.path().join("b.json")));
         for shared in ["-", "/dev/null"] {
-            assert!(of_results(Some(Path::new(shared)), Some(Path::new(shared))).is_ok(), "{shared}");
+            assert!(both(Path::new(shared), Path::new(shared)), "{shared}");
         }
-        assert!(of_results(None, Some(&new)).is_ok());
     }
 }

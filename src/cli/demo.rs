@@ -1,6 +1,5 @@
 //! What does it find? The bundled captures, replayed and explained one after the other.
 
-use std::collections::HashSet;
 use std::io::{self, Cursor};
 use std::num::NonZeroU32;
 
@@ -10,8 +9,9 @@ use super::arguments::{DemoArguments, Global};
 use super::refusal::{OrExit, Refusal};
 use super::setup::Setup;
 use super::{Exit, closing, print};
+use crate::alert::incidents::Incidents;
 use crate::alert::text::{self, Color};
-use crate::alert::{Alert, ecs};
+use crate::alert::{Alert, Sensor, ecs};
 use crate::base::secret::Secret;
 use crate::capture::CaptureFile;
 use crate::detect::Severity;
@@ -53,16 +53,12 @@ struct Story {
     story: String,
 }
 
-/// Alerts as they stand at the end of a capture, in the order in which they were first told.
 #[derive(Default)]
-struct Collected(Vec<Alert>);
+struct Collected(Incidents);
 
 impl Audience for Collected {
     fn alert(&mut self, alert: &Alert) {
-        match self.0.iter_mut().find(|known| known.id == alert.id) {
-            Some(known) => *known = alert.clone(),
-            None => self.0.push(alert.clone()),
-        }
+        self.0.note(alert);
     }
 
     fn transaction(&mut self, _: &Transaction) {}
@@ -90,16 +86,15 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
         if format == Format::Text {
             headline(&mut page, number + 1, story);
         }
-        // Whoever is accused comes first, then what merely travelled in the open.
-        collected.0.sort_by_key(|alert| alert.totals.is_some());
-        let mut incidents = HashSet::new();
-        for (place, alert) in collected.0.iter().enumerate() {
-            let news = alert.totals.is_none() && incidents.insert(alert.incident);
-            match (format, news) {
-                (Format::Ecs, _) => page.push_str(&format!("{}\n", ecs::line(alert, &sensor))),
-                (Format::Text, true) => page.push_str(&format!("{}\n", text::render(alert, &sensor, color))),
-                (Format::Text, false) => in_one_line(&mut page, alert, place == 0),
+        match format {
+            Format::Ecs => {
+                collected
+                    .0
+                    .alerts()
+                    .iter()
+                    .for_each(|alert| page.push_str(&format!("{}\n", ecs::line(alert, &sensor))));
             }
+            Format::Text => incidents(&mut page, &collected.0, &sensor, color),
         }
         if format == Format::Text {
             let told = counts::summary(&pipeline, sensor.captures.clone(), Vec::new());
@@ -121,12 +116,21 @@ fn headline(page: &mut String, number: usize, story: &Story) {
     paragraph(page, &story.story);
 }
 
-/// The first alert about a suspect is explained in full; what else is said of him, and what merely
-/// travelled in the open, takes one sentence.
-fn in_one_line(page: &mut String, alert: &Alert, first: bool) {
-    let severity =
-        if first { alert.severity.as_str().to_uppercase() } else { format!("Also {}", alert.severity.as_str()) };
-    paragraph(page, &format!("{severity}: {} {}: {}", alert.detector.id, alert.detector.name, alert.message));
+/// Whoever is accused is explained in full; what merely travelled in the open comes last and takes one
+/// sentence.
+fn incidents(page: &mut String, collected: &Incidents, sensor: &Sensor, color: Color) {
+    let (open, accused): (Vec<_>, Vec<_>) =
+        collected.grouped().into_iter().partition(|group| group.iter().all(|alert| alert.totals.is_some()));
+    for (first, others) in accused.iter().filter_map(|group| group.split_first()) {
+        page.push_str(&text::incident(first, others, sensor, color));
+        page.push('\n');
+    }
+    for (place, alert) in open.iter().flatten().enumerate() {
+        let severity = alert.severity.as_str();
+        let first = accused.is_empty() && place == 0;
+        let severity = if first { severity.to_uppercase() } else { format!("Also {severity}") };
+        paragraph(page, &format!("{severity}: {} {}: {}", alert.detector.id, alert.detector.name, alert.message));
+    }
 }
 
 fn paragraph(page: &mut String, words: &str) {

@@ -12,10 +12,12 @@ use crate::alert::Summary;
 use crate::capture::inputs::{Input, expand, split_arguments};
 use crate::capture::{CaptureError, Filter, FilterError, History, InputError, Selected, TimeRange};
 use crate::detect::Severity;
+use crate::engine::outputs::Telling;
 use crate::engine::progress::ProgressLine;
 use crate::engine::replay::{Tellers, replay};
 use crate::engine::signals::Signals;
 use crate::engine::{build, counts};
+use crate::sink::Start;
 
 pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, Refusal> {
     let mut setup = Setup::read(global)?;
@@ -35,13 +37,16 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         };
         Refusal::new(exit, error)
     })?;
-    clash::with_inputs(&setup.written(&arguments.results), &files(&inputs))?;
+    let written = arguments.results.alerts.iter().chain(&arguments.results.events).cloned();
+    clash::with_inputs(&written.collect::<Vec<_>>(), &files(&inputs))?;
+    // Whoever reads from a pipe may follow what is happening now.
+    let telling = if inputs.contains(&Input::Stdin) { Telling::AtOnce } else { Telling::AtTheEnd };
     let history = History::open(inputs);
     let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
     let total = history.progress().total;
     let mut source = Selected::new(history, filter, range);
 
-    let mut outputs = setup.outputs(&arguments.results, global, false)?;
+    let mut outputs = setup.outputs(&arguments.results, global, Start::Replace, telling)?;
     let sensor = build::sensor(captures.clone());
     let min_severity = outputs.min_severity();
     let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers)?;
@@ -68,9 +73,10 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     }
     if !global.quiet && (told.frames > 0 || replayed.unread.is_empty()) {
         complain::block(&closing::lines(&told, source.passed_over(), min_severity));
-        // Nobody named these files on this command line.
-        for path in setup.configured_files(&arguments.results) {
-            complain::block(&format!("written to {}\n", path.display()));
+        if arguments.results.alerts.is_none() && !setup.config.outputs.is_empty() {
+            complain::block(
+                "written standard output: the outputs of the configuration are those of `run`; see --alerts\n",
+            );
         }
     }
     if replayed.interrupted {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::arguments::Global;
-use super::refusal::{OrExit, Refusal};
+use super::refusal::Refusal;
 use super::setup::Setup;
-use super::{Exit, complain, print};
+use super::{Exit, clash, complain, print};
 use crate::capture::Filter;
+use crate::config::token_key::{self, KeyError};
+use crate::engine::config::Config;
+use crate::engine::web_config;
 use crate::rules::{self, Entry, KINDS};
 
 /// Says that everything can be used, or why not, and which entries each file of the operator has.
 pub(super) fn check(strict: bool, global: &Global) -> Result<Exit, Refusal> {
-    let setup = Setup::read(global)?;
-    for filter in setup.config.interfaces.iter().filter_map(|interface| interface.filter.as_deref()) {
-        Filter::new(filter).or_exit(Exit::Invalid)?;
-    }
+    let setup = Setup::checked(global, unusable)?;
     if strict && !setup.rules.warnings.is_empty() {
         return Err(Refusal { exit: Exit::Invalid, reasons: setup.rules.warnings });
     }
@@ -37,6 +37,20 @@ pub(super) fn check(strict: bool, global: &Global) -> Result<Exit, Refusal> {
         let _ = writeln!(text, "rules of {file}: {}", ids.join(", "));
     }
     print(&text)
+}
+
+/// What a daemon would refuse in a configuration that can be read.
+fn unusable(config: &Config) -> Vec<String> {
+    let filters = config.interfaces.iter().filter_map(|interface| interface.filter.as_deref());
+    let filters = filters.filter_map(|filter| Some(Filter::new(filter).err()?.to_string()));
+    let web = config.web_config_file.iter().filter_map(|file| Some(web_config::load(file).err()?.to_string()));
+    // A missing key is made by the daemon, and who checks need not be allowed to read it.
+    let key = config.sessions.key_file.as_deref().and_then(|file| match token_key::read(file) {
+        Err(error @ (KeyError::Exposed { .. } | KeyError::Shape { .. })) => Some(error.to_string()),
+        _ => None,
+    });
+    let outputs = clash::among(&clash::of_config(&config.outputs)).err();
+    filters.chain(web).chain(key).chain(outputs.into_iter().flat_map(|refusal| refusal.reasons)).collect()
 }
 
 /// One line per rule: kind, id, file, and what it is about.

@@ -14,12 +14,13 @@ use crate::detect::CATALOGUE;
 use crate::engine::config::Interface;
 use crate::engine::listener::Listener;
 use crate::engine::live::{Watched, publish, watch};
-use crate::engine::outputs::Outputs;
+use crate::engine::outputs::{Outputs, Telling};
 use crate::engine::replay::Tellers;
 use crate::engine::signals::{Signals, Stop};
 use crate::engine::{build, clock, counts, web_config};
 use crate::metrics::{Layout, Metrics};
 use crate::rules::KINDS;
+use crate::sink::Start;
 
 pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Refusal> {
     let mut setup = Setup::read(global)?;
@@ -47,7 +48,7 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let signals = Signals::listen(true).or_exit(Exit::Failed)?;
     let mut watched = open(&setup.config.interfaces, filter.as_deref())?;
     let key = setup::daemon_key(&arguments.results, &setup.config)?;
-    let mut outputs = setup.outputs(&arguments.results, global, true)?;
+    let mut outputs = setup.outputs(&arguments.results, global, Start::Append, Telling::AtOnce)?;
     let metrics = Arc::new(metrics(&setup, &watched, &outputs, arguments.results.workers).or_exit(Exit::Failed)?);
     let ready = Arc::new(AtomicBool::new(false));
     let listener = Listener::start(setup.config.web_listen, tls, Arc::clone(&metrics), Arc::clone(&ready))

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::arguments::{Global, Results};
@@ -13,7 +13,7 @@ use crate::config::token_key::{self, KeyError, TokenKey};
 use crate::detect::Severity;
 use crate::engine::build::{self, Ground};
 use crate::engine::config::{Config, Format, Output, Target};
-use crate::engine::outputs::Outputs;
+use crate::engine::outputs::{Outputs, Telling};
 use crate::engine::pipeline::Pipeline;
 use crate::rules::{self, RuleSet};
 use crate::sink::Start;
@@ -28,14 +28,23 @@ pub(super) struct Setup {
 impl Setup {
     /// Reads both.
     pub(super) fn read(global: &Global) -> Result<Self, Refusal> {
+        Self::checked(global, |_| Vec::new())
+    }
+
+    /// Reads both and refuses them with every mistake in either, and with what is `further` wrong with
+    /// the configuration.
+    pub(super) fn checked(global: &Global, further: impl Fn(&Config) -> Vec<String>) -> Result<Self, Refusal> {
         let file = crate::config::path(global.config.clone());
-        let mut config = crate::config::load(file.as_deref(), &global.set).or_exit(Exit::Invalid)?;
+        let (mut config, mistakes) = crate::config::load(file.as_deref(), &global.set);
         config.rules.paths.extend(global.rules.iter().cloned());
-        let rules = rules::load(config.rules.builtin, &config.rules.paths).map_err(|errors| Refusal {
-            exit: Exit::Invalid,
-            reasons: errors.iter().map(ToString::to_string).collect(),
-        })?;
-        Ok(Self { config, rules })
+        let mut reasons: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        reasons.extend(further(&config));
+        match rules::load(config.rules.builtin, &config.rules.paths) {
+            Ok(rules) if reasons.is_empty() => return Ok(Self { config, rules }),
+            Ok(_) => {}
+            Err(errors) => reasons.extend(errors.iter().map(ToString::to_string)),
+        }
+        Err(Refusal { exit: Exit::Invalid, reasons })
     }
 
     /// Logs what in the rules is hardly meant.
@@ -68,29 +77,27 @@ impl Setup {
         build::pipeline(&self.config, &ground).or_exit(Exit::Failed)
     }
 
-    /// The files that [`Self::outputs`] writes.
-    pub(super) fn written(&self, results: &Results) -> Vec<PathBuf> {
-        results.alerts.iter().chain(&results.events).chain(self.configured_files(results)).cloned().collect()
-    }
-
-    /// Those of them that no flag names.
-    pub(super) fn configured_files(&self, results: &Results) -> impl Iterator<Item = &PathBuf> {
-        let flag = results.alerts.is_some();
-        self.config.outputs.iter().filter_map(move |output| match &output.target {
-            Target::File(path) if !flag => Some(path),
-            _ => None,
-        })
-    }
-
-    /// Opens the outputs: those of the flags, else those of the file, else standard output.
-    pub(super) fn outputs(&self, results: &Results, global: &Global, daemon: bool) -> Result<Outputs, Refusal> {
-        clash::of_results(results.alerts.as_deref(), results.events.as_deref())?;
+    /// Opens the outputs: those of the flags, else those of the file, else standard output. The file's are
+    /// for the daemon, which appends: a replay writes nothing that nobody named on its command line.
+    pub(super) fn outputs(
+        &self,
+        results: &Results,
+        global: &Global,
+        start: Start,
+        telling: Telling,
+    ) -> Result<Outputs, Refusal> {
+        let daemon = start == Start::Append;
+        let configured: &[Output] =
+            if daemon && results.alerts.is_none() { self.config.outputs.as_slice() } else { &[] };
+        let flags = [("alerts", &results.alerts), ("events", &results.events)];
+        let flags = flags.into_iter().filter_map(|(what, path)| Some((what.to_owned(), path.as_deref()?)));
+        clash::among(&flags.chain(clash::of_config(configured)).collect::<Vec<_>>())?;
         let stdout_is_terminal = io::stdout().is_terminal();
         let stdout_format = if stdout_is_terminal { Format::Text } else { Format::Ecs };
         let mut alerts = match &results.alerts {
             Some(path) => vec![output("alerts", path, stdout_format)],
-            None if self.config.outputs.is_empty() => vec![output("stdout", Path::new("-"), stdout_format)],
-            None => self.config.outputs.clone(),
+            None if configured.is_empty() => vec![output("stdout", Path::new("-"), stdout_format)],
+            None => configured.to_vec(),
         };
         let events_on_stdout = results.events.as_deref() == Some(Path::new("-"));
         for output in &mut alerts {
@@ -101,10 +108,8 @@ impl Setup {
             output.format = results.format.unwrap_or(output.format);
             output.min_severity = results.min_severity.unwrap_or(output.min_severity);
         }
-        let alerts_start = if daemon || results.alerts.is_none() { Start::Append } else { Start::Replace };
-        let events_start = if daemon { Start::Append } else { Start::Replace };
         let color = if global.color.on(&io::stdout()) { Color::Always } else { Color::Never };
-        Outputs::open(&alerts, alerts_start, results.events.as_deref(), events_start, color).or_exit(Exit::Failed)
+        Outputs::open(&alerts, results.events.as_deref(), start, telling, color).or_exit(Exit::Failed)
     }
 }
 

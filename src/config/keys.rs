@@ -72,7 +72,7 @@ pub const LATER: &[&str] = &[
 ];
 
 /// Walks a document and fails at the first key that is not in [`KEYS`], with its place. Types are
-/// checked afterwards.
+/// checked afterwards, and so is what comes after that key, by walking on without it.
 pub fn check<'de, D: Deserializer<'de>>(document: D) -> Result<(), D::Error> {
     Walk { path: String::new() }.deserialize(document)
 }

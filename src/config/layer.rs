@@ -11,6 +11,7 @@ use super::list::List;
 use super::quantity::{FromText, Size, Span, Written};
 use crate::detect::Severity;
 use crate::engine::config::{Config, Format, Interface, Output, Target};
+use crate::rules::document::{Mistake, places};
 
 /// One source of settings: a file, or one `--set`. What it does not say stays as it was.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -132,6 +133,31 @@ impl Layer {
         set(&mut config.outputs, self.outputs.map(|list| list.into_iter().map(Into::into).collect()));
         set(&mut config.web_listen, self.web.listen.map(|listen| listen.0.0));
         set(&mut config.web_config_file, self.web.config_file.map(Some));
+    }
+
+    /// Outputs with one name or to one file, of which `text` tells the place.
+    pub(super) fn outputs_in_conflict(&self, text: &str) -> Vec<Mistake> {
+        let outputs = self.outputs.as_deref().unwrap_or_default();
+        let mut mistakes = Vec::new();
+        let mut twice = |key: &str, value: &str, message: String| {
+            let written = [format!("{key}: {value}"), format!("{key}: '{value}'"), format!("{key}: \"{value}\"")];
+            let mut all: Vec<_> = written.iter().flat_map(|written| places(text, written)).collect();
+            all.sort_unstable();
+            let (line, column) = all.get(1).copied().unwrap_or((1, 1));
+            mistakes.push(Mistake { line, column, message });
+        };
+        for (n, output) in outputs.iter().enumerate() {
+            let earlier = || outputs.iter().take(n);
+            let OutputName(name) = &output.name.0;
+            if earlier().any(|other| other.name.0.0 == *name) {
+                twice("name", name, format!("two outputs are named `{name}`; expected a name of its own for each"));
+            }
+            if earlier().any(|other| other.path == output.path) {
+                let path = output.path.display().to_string();
+                twice("path", &path, format!("two outputs write to `{path}`; expected a file of its own for each"));
+            }
+        }
+        mistakes
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use crate::engine::config::Config;
+use crate::rules::document::{self, Mistake, Spared};
 pub use layer::{Layer, listen_address};
 
 /// A configuration that cannot be used.
@@ -64,59 +65,60 @@ pub fn no_color() -> bool {
     std::env::var("NO_COLOR").is_ok_and(|value| !value.is_empty()) || std::env::var("TERM").is_ok_and(|t| t == "dumb")
 }
 
-/// Defaults, then `file`, then each `KEY=VALUE` of `settings` in order.
-///
-/// # Errors
-/// The first mistake, with its place.
-pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Config, ConfigError> {
+/// Defaults, then `file`, then each `KEY=VALUE` of `settings` in order: as far as they can be read, and
+/// every mistake in them.
+#[must_use]
+pub fn load(file: Option<&Path>, settings: &[String]) -> (Config, Vec<ConfigError>) {
     let mut config = Config::default();
+    let mut errors = Vec::new();
     if let Some(path) = file {
-        let text =
-            fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        parse(&text).map_err(|error| error.in_file(path))?.apply(&mut config);
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                let (layer, mistakes) = parse(&text);
+                layer.apply(&mut config);
+                errors.extend(mistakes.into_iter().map(|mistake| ConfigError::in_file(path, mistake)));
+            }
+            Err(cause) => errors.push(ConfigError::Unreadable { path: path.to_owned(), cause }),
+        }
     }
     for setting in settings {
-        let wrong = |message| ConfigError::Set { setting: setting.clone(), message };
-        assignment(setting).map_err(wrong)?.apply(&mut config);
+        match assignment(setting) {
+            Ok(layer) => layer.apply(&mut config),
+            Err(message) => errors.push(ConfigError::Set { setting: setting.clone(), message }),
+        }
     }
-    Ok(config)
+    (config, errors)
 }
 
-/// A YAML error without its place, and the place.
-struct Misread {
-    message: String,
-    line: usize,
-    column: usize,
-}
-
-impl Misread {
-    fn in_file(self, path: &Path) -> ConfigError {
-        ConfigError::File { path: path.to_owned(), line: self.line, column: self.column, message: self.message }
+impl ConfigError {
+    fn in_file(path: &Path, Mistake { line, column, message }: Mistake) -> Self {
+        Self::File { path: path.to_owned(), line, column, message }
     }
 }
 
-impl From<serde_yaml::Error> for Misread {
-    fn from(error: serde_yaml::Error) -> Self {
-        let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-        let message = error.to_string().replace(&format!(" at line {line} column {column}"), "");
-        Self { message, line, column }
+/// Reads a whole document: its keys first, so that a wrong one is named with the nearest, then types,
+/// then what does not go together.
+fn parse(text: &str) -> (Layer, Vec<Mistake>) {
+    if document::is_empty(text) {
+        return (Layer::default(), Vec::new());
     }
-}
-
-/// Reads a whole document: its keys first, so that a wrong one is named with its place, then types.
-fn parse(text: &str) -> Result<Layer, Misread> {
-    let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if empty {
-        return Ok(Layer::default());
+    let mut spared = Spared::new();
+    let (keys, mut mistakes) = document::read(text, &mut spared, |yaml| keys::check(yaml));
+    if keys.is_none() {
+        return (Layer::default(), mistakes);
     }
-    keys::check(serde_yaml::Deserializer::from_str(text))?;
-    Ok(serde_yaml::from_str(text)?)
+    let (layer, more) = document::read(text, &mut spared, |yaml| Layer::deserialize(yaml));
+    let layer = layer.unwrap_or_default();
+    mistakes.extend(more);
+    mistakes.extend(layer.outputs_in_conflict(text));
+    mistakes.sort();
+    (layer, mistakes)
 }
 
 /// Reads `a.b=VALUE`; the value is YAML.
 fn assignment(setting: &str) -> Result<Layer, String> {
     let (key, value) = setting.split_once('=').ok_or("expected KEY=VALUE")?;
-    let value: Value = serde_yaml::from_str(value).map_err(|e| Misread::from(e).message)?;
+    let value: Value = serde_yaml::from_str(value).map_err(|e| Mistake::from(e).message)?;
     let document = key.rsplit('.').fold(value, |inner, name| {
         let mut outer = Mapping::new();
         outer.insert(Value::String(name.to_owned()), inner);

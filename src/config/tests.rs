@@ -12,15 +12,27 @@ const EXAMPLE: &str = include_str!("../../deploy/tokentrail.example.yaml");
 
 fn apply(text: &str) -> Config {
     let mut config = Config::default();
-    parse(text).map_err(|e| e.in_file(Path::new("t.yaml"))).unwrap().apply(&mut config);
+    let (layer, mistakes) = parse(text);
+    assert_eq!(mistakes, []);
+    layer.apply(&mut config);
     config
 }
 
+fn refusals(text: &str) -> Vec<String> {
+    let (_, mistakes) = parse(text);
+    mistakes.into_iter().map(|mistake| ConfigError::in_file(Path::new("t.yaml"), mistake).to_string()).collect()
+}
+
 fn refusal(text: &str) -> String {
-    match parse(text) {
-        Ok(layer) => panic!("{text:?} was taken: {layer:?}"),
-        Err(error) => error.in_file(Path::new("t.yaml")).to_string(),
-    }
+    let mut all = refusals(text);
+    assert_eq!(all.len(), 1, "{text:?}: {all:?}");
+    all.remove(0)
+}
+
+fn loaded(file: Option<&Path>, settings: &[String]) -> Config {
+    let (config, errors) = load(file, settings);
+    assert!(errors.is_empty(), "{errors:?}");
+    config
 }
 
 #[test]
@@ -124,7 +136,7 @@ fn a_list_of_one_may_be_that_one() {
     assert_eq!(config.clients.trusted_proxies.0.len(), 1);
     assert_eq!(config.clients.headers, [ListHeader::Forwarded]);
     let settings = ["capture.interfaces=eth7".to_owned(), "clients.trusted_proxies=10.0.0.0/8".to_owned()];
-    let config = load(None, &settings).unwrap();
+    let config = loaded(None, &settings);
     assert_eq!(config.interfaces[0].name, "eth7");
     assert!(config.clients.is_proxy("10.9.9.9".parse().unwrap()));
 }
@@ -183,11 +195,51 @@ fn mistakes_are_named_with_their_place() {
 }
 
 #[test]
+fn all_mistakes_are_named_at_once() {
+    let text = "memroy: 1GiB\ncapture:\n  interfaces: [{name: eth0, ring: 1}]\nsessions: {idle_timeout: 5, retention: 1d}\n\
+                tls: {key_wait: 2s}\nclients:\n  trusted_proxies: [10.0.1.5, a, b]\noutputs:\n  - {nam: x, path: /a}\n\
+                flows: [1]\n";
+    let expected = [
+        "t.yaml:1:1: unknown key `memroy`",
+        "t.yaml:3:35: capture.interfaces[0].ring: `1` is not between",
+        "t.yaml:4:26: sessions.idle_timeout: `5` is no duration",
+        "t.yaml:5:1: key `tls` is not available",
+        "t.yaml:7:31: clients.trusted_proxies[1]: `a` is no network",
+        "t.yaml:7:34: clients.trusted_proxies[2]: `b` is no network",
+        "t.yaml:9:6: outputs[0]: unknown key `nam`",
+        "t.yaml:10:8: flows: invalid type: sequence",
+    ];
+    let all = refusals(text);
+    assert_eq!(all.len(), expected.len(), "{all:#?}");
+    for (said, expected) in all.iter().zip(expected) {
+        assert!(said.starts_with(expected), "{said}: {expected}");
+    }
+    let (config, errors) = load(None, &["memory=lots".to_owned(), "memory=64MiB".to_owned(), "x=1".to_owned()]);
+    assert_eq!((config.memory, errors.len()), (64 << 20, 2), "what can be read is");
+}
+
+#[test]
+fn outputs_have_names_and_files_of_their_own() {
+    assert_eq!(
+        refusal("outputs:\n  - {name: a, path: /x/a.json}\n  - {name: b, path: /x/a.json}\n"),
+        "t.yaml:3:15: two outputs write to `/x/a.json`; expected a file of its own for each"
+    );
+    assert_eq!(
+        refusal("outputs:\n  - {name: a, path: '-'}\n  - {name: b, path: \"-\", format: text}\n"),
+        "t.yaml:3:15: two outputs write to `-`; expected a file of its own for each"
+    );
+    assert_eq!(
+        refusal("outputs:\n  - {name: a, path: /a}\n  - {name: a, path: /b}\n"),
+        "t.yaml:3:6: two outputs are named `a`; expected a name of its own for each"
+    );
+}
+
+#[test]
 fn later_sources_win_and_only_where_they_speak() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "memory: 64MiB\nsessions: {retention: 1d}\n").unwrap();
     let settings = ["memory=128MiB".to_owned(), "capture.interfaces=[eth7]".to_owned()];
-    let config = load(Some(file.path()), &settings).unwrap();
+    let config = loaded(Some(file.path()), &settings);
     assert_eq!(config.memory, 128 << 20);
     assert_eq!(config.sessions.retention, Duration::from_secs(86_400));
     assert_eq!(config.interfaces, [Interface::new("eth7".to_owned())]);
@@ -195,12 +247,10 @@ fn later_sources_win_and_only_where_they_speak() {
 
 #[test]
 fn a_wrong_setting_is_named() {
-    let says = |setting: &str| load(None, &[setting.to_owned()]).unwrap_err().to_string();
+    let says = |setting: &str| load(None, &[setting.to_owned()]).1[0].to_string();
     assert_eq!(says("memory"), "--set memory: expected KEY=VALUE");
     assert!(says("memroy=1GiB").contains("unknown key `memroy`; the nearest known key is `memory`"));
     assert!(says("tls.key_wait=2s").contains("key `tls` is not available in this version"));
     assert!(says("memory=lots").contains("`lots` is no size such as 256MiB"));
-    assert!(
-        load(Some(Path::new("/nonexistent.yaml")), &[]).unwrap_err().to_string().starts_with("/nonexistent.yaml: ")
-    );
+    assert!(load(Some(Path::new("/nonexistent.yaml")), &[]).1[0].to_string().starts_with("/nonexistent.yaml: "));
 }

@@ -3,7 +3,8 @@
 //! Attack: session ids are tried one after the other until one is accepted.
 //! Signal: at least thirty distinct values of one name within a minute by one client that nobody was
 //! seen issuing, four fifths of them rejected or answered with another value. Once one of them is
-//! accepted as it was, the guess may have hit.
+//! accepted as it was, the guess may have hit; so may one that is answered with success and another
+//! value by a server that otherwise rejects guesses: it changes values when it lets somebody in.
 //! Known false alarms: a server that lost its sessions, behind whose users is one address (low).
 
 use std::sync::Arc;
@@ -40,12 +41,15 @@ impl Enumeration {
 impl Detector for Enumeration {
     fn observe(&mut self, observation: &Arc<Observation>, findings: &mut Vec<Finding>) {
         let Some(guesses) = observation.guesses.filter(|_| observation.trigger == Trigger::Guessed) else { return };
-        let mostly = u64::from(guesses.refused) * 100 >= u64::from(guesses.values) * u64::from(self.refused_percent);
-        if guesses.values < self.values || !mostly || !self.settings.classes.contains(observation.token.class) {
+        let mostly = |some: u32| u64::from(some) * 100 >= u64::from(guesses.values) * u64::from(self.refused_percent);
+        let refused = guesses.rejected + guesses.renewed;
+        if guesses.values < self.values || !mostly(refused) || !self.settings.classes.contains(observation.token.class)
+        {
             return;
         }
         let mut severity = severity_of(self.settings.severity, Outcome::Accepted);
-        if guesses.accepted > 0 {
+        let hit = guesses.accepted > 0 || (guesses.renewed > 0 && mostly(guesses.rejected));
+        if hit {
             severity = severity.max(Severity::High);
         }
         let evidence = Evidence::Use(Arc::clone(observation));

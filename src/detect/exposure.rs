@@ -16,7 +16,7 @@ use super::settings::{DetectorSettings, Settings, SeverityRule};
 use crate::base::ids::TokenRef;
 use crate::base::time::Timestamp;
 use crate::session::{Evidence, Observation, Trigger};
-use crate::token::{RequestId, TokenSighting};
+use crate::token::{RequestId, SeenToken, TokenSighting};
 
 /// Services told apart a day and token id; the others are told as one, [`OTHERS`]: anyone can make up Hosts.
 const SERVICES: usize = 128;
@@ -29,11 +29,15 @@ const DISTINCT: usize = 262_144;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 
+/// Places for exposures that are found again without a hash of their texts; a power of two.
+const RECENT: usize = 64;
+
 /// Service and token id.
 type Key = (Arc<str>, Arc<str>);
 
 #[derive(Debug)]
 struct Exposure {
+    key: Key,
     /// Keyed hashes of tokens and of client addresses: they are only counted.
     tokens: HashSet<u64, FixedState>,
     clients: HashSet<u64, FixedState>,
@@ -44,6 +48,18 @@ struct Exposure {
     first: Arc<Observation>,
 }
 
+/// A cheap number below [`RECENT`] of a key: whoever finds two keys with the same makes them be hashed.
+fn recent_place(service: &str, id: &str) -> usize {
+    let number = |text: &str| {
+        let end = text
+            .as_bytes()
+            .last_chunk::<6>()
+            .map_or(0, |[a, b, c, d, e, f]| u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]));
+        (end ^ text.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    ((number(service) ^ number(id).rotate_left(8)) >> (u64::BITS - RECENT.ilog2())) as usize
+}
+
 /// A detector of what travels in cleartext, of the classes that the rules give it.
 #[derive(Debug)]
 pub struct Exposures {
@@ -52,9 +68,11 @@ pub struct Exposures {
     seed: u64,
     /// Days since 1970-01-01; the exposures are this day's.
     day: i64,
-    exposures: HashMap<Key, Exposure, FixedState>,
-    /// In the order in which they were found.
-    order: Vec<Key>,
+    exposures: Vec<Exposure>,
+    /// Where the exposure of a key is.
+    places: HashMap<Key, usize, FixedState>,
+    /// Where those counted lately are, by a cheap number of their keys.
+    recent: [usize; RECENT],
     /// Services told apart, by token id.
     services: HashMap<Arc<str>, usize, FixedState>,
     distinct: usize,
@@ -72,22 +90,23 @@ impl Exposures {
             settings,
             seed,
             day: 0,
-            exposures: HashMap::with_hasher(hasher()),
-            order: Vec::new(),
+            exposures: Vec::new(),
+            places: HashMap::with_hasher(hasher()),
+            recent: [0; RECENT],
             services: HashMap::with_hasher(hasher()),
             distinct: 0,
             limit_hits: 0,
         })
     }
 
-    fn finding(&self, key: &Key, exposure: &Exposure) -> Finding {
+    fn finding(&self, exposure: &Exposure) -> Finding {
         let class = exposure.first.token.class;
         let severity = match self.settings.severity {
             SeverityRule::Fixed(severity) if self.settings.graver_classes.contains(class) => severity.higher(),
             SeverityRule::Fixed(severity) => severity,
             SeverityRule::Score => Severity::Medium,
         };
-        let (service, token_id) = key.clone();
+        let (service, token_id) = exposure.key.clone();
         Finding {
             detector: self.detector,
             tags: Arc::clone(&self.settings.tags),
@@ -104,53 +123,64 @@ impl Exposures {
         }
     }
 
-    fn tell(&mut self, key: &Key, findings: &mut Vec<Finding>) {
-        if let Some(exposure) = self.exposures.get_mut(key)
+    fn tell(&mut self, place: usize, findings: &mut Vec<Finding>) {
+        if let Some(exposure) = self.exposures.get_mut(place)
             && exposure.requests > exposure.told
         {
             exposure.told = exposure.requests;
-            findings.extend(self.exposures.get(key).map(|e| self.finding(key, e)));
+            findings.extend(self.exposures.get(place).map(|exposure| self.finding(exposure)));
         }
     }
 
-    /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.
-    fn key_of(&mut self, observation: &Arc<Observation>) -> Key {
-        let token = &observation.token;
-        let mut key: Key = (Arc::clone(&token.service), Arc::clone(&token.id));
-        if self.exposures.contains_key(&key) {
-            return key;
+    /// Where the exposure of a token is, when it is known.
+    fn place_of(&mut self, token: &SeenToken) -> Option<usize> {
+        let is_it = |exposure: &Exposure| *exposure.key.0 == *token.service && *exposure.key.1 == *token.id;
+        let recent = self.recent.get_mut(recent_place(&token.service, &token.id))?;
+        if !self.exposures.get(*recent).is_some_and(is_it) {
+            *recent = *self.places.get(&(Arc::clone(&token.service), Arc::clone(&token.id)))?;
         }
+        Some(*recent)
+    }
+
+    /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.
+    fn place_for(&mut self, observation: &Arc<Observation>) -> usize {
+        let token = &observation.token;
+        if let Some(place) = self.place_of(token) {
+            return place;
+        }
+        let mut key: Key = (Arc::clone(&token.service), Arc::clone(&token.id));
         let told_apart = self.services.entry(Arc::clone(&token.id)).or_default();
         if *told_apart >= SERVICES {
             key.0 = Arc::from(OTHERS);
             self.limit_hits += 1;
         }
-        if !self.exposures.contains_key(&key) {
-            *told_apart += 1;
-            let hasher = || FixedState::with_seed(self.seed);
-            let fresh = Exposure {
-                tokens: HashSet::with_hasher(hasher()),
-                clients: HashSet::with_hasher(hasher()),
-                requests: 0,
-                counted: None,
-                told: 0,
-                first: Arc::clone(observation),
-            };
-            self.exposures.insert(key.clone(), fresh);
-            self.order.push(key.clone());
+        if let Some(place) = self.places.get(&key) {
+            return *place;
         }
-        key
+        *told_apart += 1;
+        let (place, hasher) = (self.exposures.len(), || FixedState::with_seed(self.seed));
+        self.places.insert(key.clone(), place);
+        self.exposures.push(Exposure {
+            key,
+            tokens: HashSet::with_hasher(hasher()),
+            clients: HashSet::with_hasher(hasher()),
+            requests: 0,
+            counted: None,
+            told: 0,
+            first: Arc::clone(observation),
+        });
+        place
     }
 
-    /// Counts a request that exposes a token; false when the exposure is not known.
+    /// Counts a request that exposes a token.
     fn count(
         &mut self,
-        key: &Key,
+        place: usize,
         token: TokenRef,
         (request, client): (RequestId, Option<IpAddr>),
         findings: &mut Vec<Finding>,
-    ) -> bool {
-        let Some(exposure) = self.exposures.get_mut(key) else { return false };
+    ) {
+        let Some(exposure) = self.exposures.get_mut(place) else { return };
         let again = exposure.counted.replace(request) == Some(request);
         exposure.requests += u64::from(!again);
         if self.distinct < DISTINCT {
@@ -162,9 +192,8 @@ impl Exposures {
             self.limit_hits += 1;
         }
         if !again && exposure.requests.is_power_of_two() {
-            self.tell(key, findings);
+            self.tell(place, findings);
         }
-        true
     }
 
     /// A day is over: its last totals are told, and all is forgotten.
@@ -185,12 +214,12 @@ impl Detector for Exposures {
         if !exposed || !told_by_itself || !self.settings.classes.contains(observation.token.class) {
             return;
         }
-        if self.order.is_empty() {
+        if self.exposures.is_empty() {
             self.day = observation.now.0.div_euclid(DAY_NANOS);
         }
-        let key = self.key_of(observation);
+        let place = self.place_for(observation);
         let request = &observation.request;
-        self.count(&key, observation.token.token, (request.id, request.client.address), findings);
+        self.count(place, observation.token.token, (request.id, request.client.address), findings);
     }
 
     fn again(&mut self, sighting: &TokenSighting, findings: &mut Vec<Finding>) -> bool {
@@ -199,8 +228,13 @@ impl Detector for Exposures {
         if !exposed || !self.settings.classes.contains(token.class) {
             return true;
         }
-        let key = (Arc::clone(&token.service), Arc::clone(&token.id));
-        self.count(&key, token.token, (request.id, request.like.client.address), findings)
+        let Some(place) = self.place_of(token) else { return false };
+        self.count(place, token.token, (request.id, request.like.client.address), findings);
+        true
+    }
+
+    fn counts_uses(&self) -> bool {
+        true
     }
 
     fn limit_hits(&self) -> u64 {
@@ -212,10 +246,11 @@ impl Detector for Exposures {
     }
 
     fn finish(&mut self, findings: &mut Vec<Finding>) {
-        for key in std::mem::take(&mut self.order) {
-            self.tell(&key, findings);
+        for place in 0..self.exposures.len() {
+            self.tell(place, findings);
         }
         self.exposures.clear();
+        self.places.clear();
         self.services.clear();
         self.distinct = 0;
     }

@@ -5,7 +5,7 @@
 //! again after.
 //! Known false alarms: a proxy that is not configured as one; an address that owns five issued tokens
 //! itself is taken for one. A person who changes networks back and forth takes along only their own
-//! tokens: those count as one owner's.
+//! tokens: those count as one owner's, and so do those of owners who use one another's.
 
 use std::sync::Arc;
 

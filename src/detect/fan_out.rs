@@ -5,12 +5,15 @@
 //! addresses, or of whom two take turns.
 //! Known false alarms: an account that a team shares on purpose; an app, its web view and a desktop
 //! browser that share one token.
-//! One phone on Wi-Fi, cellular and VPN is one kind of client with three addresses, and no fan.
+//! One phone on Wi-Fi, cellular and VPN is one kind of client with three addresses, and no fan. A carrier
+//! that translates each connection to another address of a pool makes one browser look like many that
+//! take turns, and its parallel connections overlap: such a fan is no surer than the turns it rests
+//! on (medium).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::finding::{Detector, DetectorInfo, Finding, Subject};
+use super::finding::{Detector, DetectorInfo, Finding, Severity, Subject};
 use super::score::severity_of;
 use super::settings::{DetectorSettings, Settings};
 use crate::session::{Evidence, Observation, Trigger};
@@ -50,11 +53,20 @@ impl Detector for FanOut {
         let mut kinds: Vec<_> = live.iter().map(|member| member.kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        let turns = live.iter().any(|member| member.interleaved);
-        if live.len() < self.actors || (kinds.len() < self.actors && !turns) {
+        if live.len() < self.actors {
             return;
         }
+        let mut turns = live.iter().filter_map(|member| member.interleaved).peekable();
         let severity = severity_of(self.settings.severity, observation.subject.outcome());
+        let severity = if kinds.len() >= self.actors {
+            severity
+        } else if turns.peek().is_none() {
+            return;
+        } else if turns.all(|turns| turns.address_only) {
+            severity.min(Severity::Medium)
+        } else {
+            severity
+        };
         let evidence = Evidence::Use(Arc::clone(observation));
         findings.push(Finding::of(
             &FAN_OUT,

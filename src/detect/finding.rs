@@ -239,8 +239,13 @@ pub trait Detector: Send {
     /// Judges one use of a token.
     fn observe(&mut self, _observation: &Arc<Observation>, _findings: &mut Vec<Finding>) {}
 
-    /// An owner presented its token once more and nothing about it is new: only who counts uses needs to
-    /// know. False when it wants to observe the whole.
+    /// Whether it counts every use of a token: whoever does not is not told of [`Self::again`].
+    fn counts_uses(&self) -> bool {
+        false
+    }
+
+    /// An owner presented its token once more and nothing about it is new. False when it wants to observe
+    /// the whole.
     fn again(&mut self, _sighting: &TokenSighting, _findings: &mut Vec<Finding>) -> bool {
         true
     }

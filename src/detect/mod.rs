@@ -57,7 +57,11 @@ pub const CATALOGUE: [&DetectorInfo; 20] = [
 ];
 
 /// The detectors that the rules enable.
-pub struct Detectors(Vec<Box<dyn Detector>>);
+pub struct Detectors {
+    all: Vec<Box<dyn Detector>>,
+    /// Places of those that count every use.
+    counting: Vec<usize>,
+}
 
 impl Detectors {
     /// With the rules' settings. `seed` keys the hashes of those that remember.
@@ -86,12 +90,14 @@ impl Detectors {
             boxed(path::Path::new(&path::AMBIGUOUS, settings, seed)),
             boxed(path::Path::new(&path::FRAGMENT_CONFLICT, settings, seed)),
         ];
-        Self(all.into_iter().flatten().collect())
+        let all: Vec<_> = all.into_iter().flatten().collect();
+        let counting = (0..).zip(&all).filter(|(_, detector)| detector.counts_uses()).map(|(place, _)| place).collect();
+        Self { all, counting }
     }
 
     /// Lets each detector judge what was seen.
     pub fn judge(&mut self, evidence: &Evidence, findings: &mut Vec<Finding>) {
-        for detector in &mut self.0 {
+        for detector in &mut self.all {
             match evidence {
                 Evidence::Use(observation) => detector.observe(observation, findings),
                 Evidence::Path(observation) => detector.path(observation, findings),
@@ -100,7 +106,7 @@ impl Detectors {
         }
     }
 
-    /// Tells each detector of a use that is nothing new; `whole` makes the observation for those that
+    /// Tells those that count of a use that is nothing new; `whole` makes the observation for those that
     /// want it.
     pub fn again(
         &mut self,
@@ -108,7 +114,8 @@ impl Detectors {
         whole: impl Fn() -> Arc<Observation>,
         findings: &mut Vec<Finding>,
     ) {
-        for detector in &mut self.0 {
+        for place in &self.counting {
+            let Some(detector) = self.all.get_mut(*place) else { continue };
             if !detector.again(sighting, findings) {
                 detector.observe(&whole(), findings);
             }
@@ -117,7 +124,7 @@ impl Detectors {
 
     /// Time has passed; `now` is the highest capture time seen.
     pub fn on_time(&mut self, now: Timestamp, findings: &mut Vec<Finding>) {
-        for detector in &mut self.0 {
+        for detector in &mut self.all {
             detector.on_time(now, findings);
         }
     }
@@ -125,12 +132,12 @@ impl Detectors {
     /// Times that the bounds of what they remember were reached (`limit_hits_total{limit="exposures"}`).
     #[must_use]
     pub fn limit_hits(&self) -> u64 {
-        self.0.iter().map(|detector| detector.limit_hits()).sum()
+        self.all.iter().map(|detector| detector.limit_hits()).sum()
     }
 
     /// The end of the history.
     pub fn finish(&mut self, findings: &mut Vec<Finding>) {
-        for detector in &mut self.0 {
+        for detector in &mut self.all {
             detector.finish(findings);
         }
     }
@@ -138,7 +145,7 @@ impl Detectors {
 
 impl std::fmt::Debug for Detectors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} detectors", self.0.len())
+        write!(f, "{} detectors", self.all.len())
     }
 }
 

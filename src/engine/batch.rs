@@ -9,6 +9,9 @@ use crate::flow::FlowId;
 use crate::packet::{NeighbourClaim, PackedSegment, Segment};
 use crate::token::Seen;
 
+/// Steps before which the memory of their flows is asked for.
+const LOOK_AHEAD: usize = 16;
+
 /// The time believed at one step.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
@@ -52,11 +55,23 @@ pub enum What {
 }
 
 /// What a worker does.
+#[allow(clippy::large_enum_variant, reason = "nearly all are segments")]
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    Segment(PackedSegment, Stamp),
+    /// With the hash of its flow.
+    Segment(PackedSegment, u32, Stamp),
     Time,
     Finish,
+}
+
+impl Work {
+    /// The hash of the flow that it is done for.
+    const fn hash(&self) -> Option<u32> {
+        match self {
+            Self::Segment(_, hash, _) => Some(*hash),
+            Self::Time | Self::Finish => None,
+        }
+    }
 }
 
 /// One worker's part of a round. It travels to the worker and back and keeps its memory.
@@ -86,9 +101,9 @@ impl Batch {
     }
 
     /// Adds a segment.
-    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp, moment: Moment) {
+    pub fn segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, moment: Moment) {
         if let Some(packed) = PackedSegment::pack(segment, &mut self.bytes) {
-            self.steps.push((moment, Work::Segment(packed, at)));
+            self.steps.push((moment, Work::Segment(packed, hash, at)));
         }
     }
 
@@ -105,20 +120,26 @@ impl Batch {
     /// Lets `worker` do it all.
     pub fn work(&mut self, worker: &mut Worker) {
         let watch = Stopwatch::start();
-        for (moment, work) in self.steps.drain(..) {
-            match work {
-                Work::Segment(packed, at) => worker.segment(&packed.unpack(&self.bytes), at, moment.timers),
-                Work::Time => worker.on_time(moment.timers),
-                Work::Finish => worker.finish(),
+        for steps in self.steps.chunks(LOOK_AHEAD) {
+            worker.expect(steps.iter().filter_map(|(_, work)| work.hash()));
+            for &(moment, ref work) in steps {
+                match work {
+                    Work::Segment(packed, hash, at) => {
+                        worker.segment(&packed.unpack(&self.bytes), *hash, *at, moment.timers);
+                    }
+                    Work::Time => worker.on_time(moment.timers),
+                    Work::Finish => worker.finish(),
+                }
+                self.heard.extend(worker.drain().map(|seen| {
+                    let order = match work {
+                        Work::Segment(..) => Order::Segment,
+                        Work::Time | Work::Finish => Order::Flow(seen.flow()),
+                    };
+                    Heard { moment, order, what: What::Seen(seen) }
+                }));
             }
-            self.heard.extend(worker.drain().map(|seen| {
-                let order = match work {
-                    Work::Segment(..) => Order::Segment,
-                    Work::Time | Work::Finish => Order::Flow(seen.flow()),
-                };
-                Heard { moment, order, what: What::Seen(seen) }
-            }));
         }
+        self.steps.clear();
         self.bytes.clear();
         self.counts = worker.counts();
         self.busy = watch.elapsed();

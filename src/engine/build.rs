@@ -13,7 +13,7 @@ use super::worker::{Flows, Worker};
 use crate::alert::{AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::DigestKey;
 use crate::detect::{Detectors, Settings, Severity};
-use crate::flow::{DefragConfig, Defragmenter, FlowConfig};
+use crate::flow::{DefragConfig, Defragmenter, FlowConfig, FlowHash};
 use crate::session::{SessionConfig, SessionTable};
 use crate::token::{TapRules, TokenTap};
 
@@ -41,6 +41,13 @@ pub const fn pools(memory: u64) -> [(&'static str, u64); 3] {
     [("sessions", memory / 2), ("flows", memory / 5), ("reassembly", memory / 4)]
 }
 
+/// How much of what stands beside the pools a memory budget allows: `full` at 1 GiB and more, and in
+/// proportion less below, to a sixty-fourth.
+fn within(memory: u64, full: usize) -> usize {
+    let part = (full as u128 * u128::from(memory)) >> 30;
+    usize::try_from(part).unwrap_or(full).clamp(full / 64, full)
+}
+
 /// A pipeline that has seen nothing.
 ///
 /// # Errors
@@ -51,15 +58,24 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
     let hash_key = derived("hash seed").digest(&[]).0;
     let seed = u64::from_le_bytes(hash_key.first_chunk().copied().unwrap_or_default());
 
+    let (usual, memory) = (SessionConfig::default(), config.memory);
     let sessions = SessionConfig {
         table_bytes,
+        pending: within(memory, usual.pending),
+        legs: within(memory, usual.legs),
+        neighbours: within(memory, usual.neighbours),
+        guessers: within(memory, usual.guessers),
+        presenters: within(memory, usual.presenters),
+        attacked: within(memory, usual.attacked),
         idle_timeout: config.sessions.idle_timeout,
         absolute_timeout: config.sessions.absolute_timeout,
         retention: config.sessions.retention,
         topology: Arc::clone(&ground.tap.topology),
-        ..SessionConfig::default()
+        ..usual
     };
-    let desk = DeskConfig { min_severity: ground.min_severity, ..DeskConfig::default() };
+    let desk = DeskConfig::default();
+    let max_keys = within(memory, desk.max_keys);
+    let desk = DeskConfig { min_severity: ground.min_severity, max_keys, ..desk };
     let judge = Judge::new(Stage::new(
         SessionTable::new(sessions, ground.key, seed),
         Detectors::new(ground.settings, seed),
@@ -69,11 +85,10 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
         1 => Hands::One(Box::new(worker(config, ground, hash_key, seed))),
         workers => {
             let workers = (0..workers).map(|_| worker(config, ground, hash_key, seed));
-            // Another seed than that of the tables, whose chains would else be long.
-            Hands::Many(Crew::start(workers.collect(), !seed)?)
+            Hands::Many(Crew::start(workers.collect())?)
         }
     };
-    Ok(Pipeline::new(Defragmenter::new(defrag(config)), hands, judge))
+    Ok(Pipeline::new(FlowHash::new(seed), Defragmenter::new(defrag(config)), hands, judge))
 }
 
 /// The reader puts fragments together, for all workers, with a part of the memory for reassembly.
@@ -99,7 +114,10 @@ fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -
         ..FlowConfig::default()
     });
     let token_key = DigestKey::derive(ground.key, "token ref");
-    Worker::new(flows, TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, ground.transactions))
+    Worker::new(
+        flows,
+        TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, config.memory / workers / 256, ground.transactions),
+    )
 }
 
 /// Who watches: this host, and the captures by their index.
@@ -107,4 +125,16 @@ fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -
 pub fn sensor(captures: Vec<Box<str>>) -> Sensor {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     Sensor { name: name.trim().into(), captures }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_budget_makes_small_tables() {
+        let of = |mebibytes: u64| within(mebibytes << 20, 65_536);
+        assert_eq!([1024, 4096, 512, 64, 16, 1].map(of), [65_536, 65_536, 32_768, 4096, 1024, 1024]);
+        assert_eq!(within(u64::MAX, 65_536), 65_536);
+    }
 }

@@ -81,8 +81,8 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
     let reading = pipeline.reading();
     let stage = pipeline.stage();
     Summary {
-        first: reading.first,
-        last: reading.last,
+        first: reading.times().map(|(first, _)| first),
+        last: reading.times().map(|(_, last)| last),
         frames: reading.frames,
         bytes: reading.bytes,
         flows: flows.flows_created,
@@ -109,7 +109,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
 fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
-    let [cookie_pairs, parameters, pipelined, agents, fingerprints, header_orders] = tokens.limits();
+    let [cookie_pairs, parameters, pipelined, agents, fingerprints, header_orders, repeats] = tokens.limits();
     let fragments = *pipeline.defragmenter().counters();
     let sessions = pipeline.stage().sessions();
     vec![
@@ -138,6 +138,7 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         agents,
         fingerprints,
         header_orders,
+        repeats,
         ("tls_handshake", proto.tls_handshake_limit_hits),
         ("bindings", sessions.binding_limit_hits),
         ("pending_replies", sessions.pending_limit_hits),

@@ -7,20 +7,15 @@
 //! as long as no memory bound is reached (each worker has its share of the budget).
 
 use std::collections::VecDeque;
-use std::hash::Hasher;
 use std::io;
-use std::net::IpAddr;
 use std::panic;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
 
 use super::batch::{Batch, Heard, Moment, Order, What};
 use super::worker::{Worker, WorkerCounts};
-use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{NeighbourClaim, Segment};
 
@@ -35,7 +30,6 @@ const AHEAD: usize = 8;
 /// Several workers, seen from the reader.
 pub struct Crew {
     members: Vec<Member>,
-    seed: (u64, SharedSeed),
     step: u32,
     /// The reader's own part of the next round.
     own: Vec<Heard>,
@@ -63,15 +57,14 @@ struct Round {
 }
 
 impl Crew {
-    /// Starts a thread for each worker. `seed` decides which worker gets a flow.
+    /// Starts a thread for each worker.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(workers: Vec<Worker>, seed: u64) -> io::Result<Self> {
+    pub fn start(workers: Vec<Worker>) -> io::Result<Self> {
         let start = |(number, worker)| Member::start(number, worker);
         Ok(Self {
             members: (0_usize..).zip(workers).map(start).collect::<Result<_, _>>()?,
-            seed: (seed, SharedSeed::from_u64(seed)),
             step: 0,
             own: Vec::new(),
             under_way: VecDeque::new(),
@@ -80,11 +73,11 @@ impl Crew {
     }
 
     /// Hands a segment to the worker that has its flow.
-    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp, timers: Timestamp, now: Timestamp) {
+    pub fn segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, timers: Timestamp, now: Timestamp) {
         let moment = self.moment(timers, now);
-        let place = self.place(segment);
+        let place = self.place(hash);
         if let Some(member) = self.members.get_mut(place) {
-            member.next.segment(segment, at, moment);
+            member.next.segment(segment, hash, at, moment);
         }
     }
 
@@ -170,22 +163,10 @@ impl Crew {
         self.members.iter().map(|member| member.busy)
     }
 
-    /// Which worker has the flow: the same for both directions.
-    fn place(&self, segment: &Segment<'_>) -> usize {
-        let Tenant(tenant) = segment.tenant;
-        let (seed, shared) = &self.seed;
-        let hash = |end: Endpoint| {
-            let mut hasher = FoldHasher::with_seed(*seed, shared);
-            hasher.write_u128(match end.ip {
-                IpAddr::V4(ip) => u128::from(ip.to_bits()),
-                IpAddr::V6(ip) => ip.to_bits(),
-            });
-            hasher.write_u64(tenant ^ u64::from(end.port) << 48);
-            hasher.finish()
-        };
-        let both = hash(segment.source).wrapping_add(hash(segment.destination));
-        // The high bits, scaled: no division, and no two numbers of workers share a pattern.
-        ((u128::from(both) * self.members.len() as u128) >> 64) as usize
+    /// Which worker has the flows with this hash.
+    const fn place(&self, hash: u32) -> usize {
+        // The high bits, scaled: no division, and nothing of the low bits by which a worker files them.
+        ((hash as u64 * self.members.len() as u64) >> 32) as usize
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::config::{Format, Output, Target};
+use crate::alert::incidents::Incidents;
 use crate::alert::text::Color;
 use crate::alert::{Alert, Sensor, Summary, ecs, event, summary, text, tls_event};
 use crate::base::ids::Digest16;
@@ -27,6 +28,17 @@ struct AlertOutput {
     color: Color,
     /// Alerts that were written in full as a text, with their severity then.
     explained: HashSet<(Digest16, Severity)>,
+    /// Alerts that wait for the end of the history, where texts are told then.
+    waiting: Option<Incidents>,
+}
+
+/// When people are told by a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Telling {
+    /// As it happens, and again when it goes on: somebody watches.
+    AtOnce,
+    /// At the end of the history, each alert once.
+    AtTheEnd,
 }
 
 /// Alerts that an output of texts remembers having explained; beyond it all are explained anew.
@@ -46,19 +58,27 @@ impl AlertOutput {
         }
         text::update(alert, sensor, self.color)
     }
+
+    fn tell_waiting(&mut self, sensor: &Sensor, trouble: &mut Option<SinkError>, gone: &mut bool) {
+        let Some(waiting) = &mut self.waiting else { return };
+        for text in std::mem::take(waiting).texts(sensor, self.color) {
+            note(self.sink.write(&text), trouble, gone);
+        }
+    }
 }
 
 impl Outputs {
-    /// Opens outputs of alerts, and of transactions where asked for. `color` is for texts on
-    /// standard output.
+    /// Opens outputs of alerts, and of transactions where asked for. `start` says what becomes of files
+    /// that are there, `telling` when texts are written, `color` is for those
+    /// on standard output.
     ///
     /// # Errors
     /// When a file can be neither opened nor made.
     pub fn open(
         alerts: &[Output],
-        alerts_start: Start,
         events: Option<&Path>,
-        events_start: Start,
+        start: Start,
+        telling: Telling,
         color: Color,
     ) -> Result<Self, SinkError> {
         let alert_output = |settings: &Output| {
@@ -68,14 +88,15 @@ impl Outputs {
             };
             Ok(AlertOutput {
                 settings: settings.clone(),
-                sink: JsonLines::open(path, alerts_start)?,
+                sink: JsonLines::open(path, start)?,
                 color,
                 explained: HashSet::new(),
+                waiting: (settings.format == Format::Text && telling == Telling::AtTheEnd).then(Incidents::default),
             })
         };
         Ok(Self {
             alerts: alerts.iter().map(alert_output).collect::<Result<_, _>>()?,
-            events: events.map(|path| JsonLines::open(path, events_start)).transpose()?,
+            events: events.map(|path| JsonLines::open(path, start)).transpose()?,
             dirty: false,
             trouble: None,
             gone: false,
@@ -91,11 +112,26 @@ impl Outputs {
     /// Writes an alert to every output that takes its severity.
     pub fn alert(&mut self, alert: &Alert, sensor: &Sensor) {
         for output in self.alerts.iter_mut().filter(|output| alert.severity >= output.settings.min_severity) {
+            if let Some(waiting) = &mut output.waiting {
+                waiting.note(alert);
+                if waiting.is_full() {
+                    output.tell_waiting(sensor, &mut self.trouble, &mut self.gone);
+                }
+                continue;
+            }
             let record = output.record(alert, sensor);
             let written = output.sink.write(&record);
             note(written, &mut self.trouble, &mut self.gone);
             self.dirty = true;
         }
+    }
+
+    /// The history is over: tells what waited for that.
+    pub fn finish(&mut self, sensor: &Sensor) {
+        for output in &mut self.alerts {
+            output.tell_waiting(sensor, &mut self.trouble, &mut self.gone);
+        }
+        self.dirty = true;
     }
 
     /// Whether transactions are written at all.

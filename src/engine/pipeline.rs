@@ -1,6 +1,7 @@
 //! What becomes of a frame? It is decoded and its time is believed or not; then a worker reads it and
 //! the judge hears what was seen, in frame order.
 
+use std::array;
 use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
-use crate::flow::Defragmenter;
-use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode};
+use crate::flow::{Defragmenter, FlowHash};
+use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode, usual};
 
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Frames that are decoded before the first of them has its turn.
+const BATCH: usize = 16;
 
 /// Datagrams that are put together of pieces of one that was put together …
 const MAX_DEPTH: usize = 8;
@@ -28,6 +32,8 @@ pub struct Pipeline {
     next_tick: Timestamp,
     /// Segments found in the frame under way.
     parts: u16,
+    /// By which the workers file their flows.
+    hash: FlowHash,
     defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
@@ -42,11 +48,12 @@ pub enum Hands {
 }
 
 impl Pipeline {
-    /// Ties workers and a judge together.
+    /// Ties workers, whose flows are filed under `hash`, and a judge together.
     #[must_use]
-    pub fn new(defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
+    pub fn new(hash: FlowHash, defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
         let time = Timekeeper::NOTHING;
-        Self { reading: Reading::NOTHING, time, next_tick: Timestamp::MIN, parts: 0, defragmenter, hands, judge }
+        let reading = Reading::NOTHING;
+        Self { reading, time, next_tick: Timestamp::MIN, parts: 0, hash, defragmenter, hands, judge }
     }
 
     /// Takes the next frame.
@@ -64,54 +71,120 @@ impl Pipeline {
         self.reading.frame(frame);
         self.on_time(frame.at.ts, audience);
         self.parts = 0;
-        self.decoded(caught(|| decode(frame)), frame.at, 0, audience);
+        self.decoded(&caught(|| decode(frame)), frame.at, 0, audience);
+    }
+
+    /// Takes the next frames, each in its turn, and says how many.
+    pub fn frames<'a>(&mut self, frames: impl Iterator<Item = Frame<'a>>, audience: &mut impl Audience) -> u64 {
+        self.frames_by(usual, frames, audience)
+    }
+
+    /// Takes the next frames. A few at a time are looked at by `usual` before the first of them has its
+    /// turn, so that the memory of their flows can be asked for. Those that it does not read, or panics
+    /// at, go the way of single ones.
+    #[inline]
+    fn frames_by<'a>(
+        &mut self,
+        usual: impl Fn(&Frame<'a>) -> Option<Segment<'a>>,
+        mut frames: impl Iterator<Item = Frame<'a>>,
+        audience: &mut impl Audience,
+    ) -> u64 {
+        let mut taken = 0;
+        let mut batch: [Peeked<'a>; BATCH] = array::from_fn(|_| Peeked::NOTHING);
+        loop {
+            let mut len = 0;
+            for (place, frame) in batch.iter_mut().zip(&mut frames) {
+                (place.frame, place.segment) = (frame, None);
+                len += 1;
+            }
+            let batch = batch.get_mut(..len).unwrap_or_default();
+            self.peek(&usual, batch);
+            for Peeked { frame, segment, hash } in &*batch {
+                if let Some(segment) = segment {
+                    self.reading.frame(frame);
+                    self.on_time(frame.at.ts, audience);
+                    self.parts = 0;
+                    self.segment(segment, *hash, frame.at, audience);
+                } else {
+                    self.frame(frame, audience);
+                }
+            }
+            taken += len as u64;
+            if len < BATCH {
+                return taken;
+            }
+        }
+    }
+
+    /// Looks at frames that come next.
+    #[inline]
+    fn peek<'a>(&self, usual: impl Fn(&Frame<'a>) -> Option<Segment<'a>>, batch: &mut [Peeked<'a>]) {
+        let _panic = panic::catch_unwind(AssertUnwindSafe(|| {
+            for Peeked { frame, segment, hash } in &mut *batch {
+                if let Some(usual) = usual(frame) {
+                    *hash = self.hash.of(&usual);
+                    *segment = Some(usual);
+                }
+            }
+        }));
+        if let Hands::One(worker) = &self.hands {
+            worker.expect(batch.iter().filter(|peeked| peeked.segment.is_some()).map(|peeked| peeked.hash));
+        }
     }
 
     /// Takes what a frame, or `depth` layers of something in it, decodes to.
-    fn decoded(&mut self, decoded: Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
+    fn decoded(&mut self, decoded: &Caught<'_>, at: Stamp, depth: usize, audience: &mut impl Audience) {
         match decoded {
-            Some(Ok(Decoded::Tcp(segment))) => self.segment(&segment, at, audience),
-            Some(Ok(Decoded::Neighbour(claim))) => self.neighbour(claim, at, audience),
+            Some(Ok(Decoded::Tcp(segment))) => self.segment(segment, self.hash.of(segment), at, audience),
+            Some(Ok(Decoded::Neighbour(claim))) => self.neighbour(*claim, at, audience),
             Some(Ok(Decoded::Fragment(_) | Decoded::Aggregate(_))) if depth == MAX_DEPTH => {
                 self.reading.undecoded(DecodeError::Ip(Cause::TooDeep { limit: MAX_DEPTH }));
             }
             Some(Ok(Decoded::Fragment(fragment))) => {
-                let readings =
-                    panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(&fragment, at.ts)));
+                let readings = panic::catch_unwind(AssertUnwindSafe(|| self.defragmenter.on_fragment(fragment, at.ts)));
                 self.reading.panics += u64::from(readings.is_err());
                 for reading in readings.unwrap_or_default() {
-                    self.decoded(caught(|| reading.decode()), at, depth + 1, audience);
+                    self.decoded(&caught(|| reading.decode()), at, depth + 1, audience);
                 }
             }
             Some(Ok(Decoded::Aggregate(frames))) => {
-                for frame in frames {
-                    self.decoded(caught(|| decode(&frame)), at, depth + 1, audience);
+                for frame in *frames {
+                    self.decoded(&caught(|| decode(&frame)), at, depth + 1, audience);
                 }
             }
             Some(Ok(Decoded::NotTracked)) => {}
-            Some(Err(error)) => self.reading.undecoded(error),
+            Some(Err(error)) => self.reading.undecoded(*error),
             None => self.reading.panics += 1,
         }
     }
 
     /// A whole segment, of one frame or put together.
-    fn segment(&mut self, segment: &Segment<'_>, mut at: Stamp, audience: &mut impl Audience) {
+    #[inline(always)]
+    fn segment(&mut self, segment: &Segment<'_>, hash: u32, mut at: Stamp, audience: &mut impl Audience) {
         at.frame.part = self.parts;
         self.parts = self.parts.saturating_add(1);
         self.reading.in_vlans += u64::from(segment.tenant != Tenant::default());
         match &mut self.hands {
             Hands::One(worker) => {
-                worker.segment(segment, at, self.time.timers());
+                worker.segment(segment, hash, at, self.time.timers());
                 if !worker.is_silent() {
-                    self.judge.hear(worker.drain(), self.time.now(), audience);
+                    self.hear(audience);
                 }
             }
             Hands::Many(crew) => {
-                crew.segment(segment, at, self.time.timers(), self.time.now());
+                crew.segment(segment, hash, at, self.time.timers(), self.time.now());
                 if crew.is_full() {
                     self.hand_out(audience);
                 }
             }
+        }
+    }
+
+    /// The judge hears what one worker has seen.
+    #[inline(never)]
+    fn hear(&mut self, audience: &mut impl Audience) {
+        if let Hands::One(worker) = &mut self.hands {
+            self.judge.hear(worker.drain(), self.time.now(), audience);
         }
     }
 
@@ -129,12 +202,17 @@ impl Pipeline {
 
     /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
     /// it, the timekeeper says.
+    #[inline(always)]
     pub fn on_time(&mut self, now: Timestamp, audience: &mut impl Audience) {
         self.time.hear(now);
-        let timers = self.time.timers();
-        if timers < self.next_tick {
-            return;
+        if self.time.timers() >= self.next_tick {
+            self.tick(audience);
         }
+    }
+
+    /// A round of timers.
+    fn tick(&mut self, audience: &mut impl Audience) {
+        let timers = self.time.timers();
         self.next_tick = timers.after(TICK);
         self.defragmenter.on_time(timers);
         match &mut self.hands {
@@ -224,6 +302,19 @@ impl Pipeline {
     }
 }
 
+/// A frame that comes next.
+struct Peeked<'a> {
+    frame: Frame<'a>,
+    /// What is in it, if it is a usual one.
+    segment: Option<Segment<'a>>,
+    /// Of the segment's flow.
+    hash: u32,
+}
+
+impl Peeked<'_> {
+    const NOTHING: Self = Self { frame: Frame::EMPTY, segment: None, hash: 0 };
+}
+
 /// What decoding came to; nothing where it panicked.
 type Caught<'a> = Option<Result<Decoded<'a>, DecodeError>>;
 
@@ -300,6 +391,58 @@ mod tests {
         pipeline.frame(&frame, &mut Nobody);
         assert_eq!((pipeline.reading().frames, pipeline.reading().panics), (2, 1));
         assert_eq!(pipeline.counts().flows.flows_created, 1);
+    }
+
+    /// Many usual frames with some that are not, by number: a request on each of a few flows.
+    fn frames_of_every_kind() -> Vec<(u64, LinkType, Vec<u8>)> {
+        let mut frames = Vec::new();
+        for port in 40_000..40_040 {
+            let client = Endpoint { port, ..endpoint("10.0.0.5:0") };
+            let request = TcpFrame::new(client, endpoint("10.0.1.20:80")).seq(1000);
+            let text = b"GET / HTTP/1.1\r\nHost: shop.test\r\nCookie: PHPSESSID=0123456789abcdef\r\n\r\n";
+            let (first, second) = text.split_at(usize::from(port % 40) + 1);
+            let first = request.clone().payload(first);
+            let second = request.seq(1000 + first.payload.len() as u32).payload(second);
+            let second = if port % 7 == 0 { second.vlan(0) } else { second };
+            frames.push(first.bytes());
+            match port % 5 {
+                0 => frames.extend(second.fragments(24)),
+                _ => frames.push(second.bytes()),
+            }
+            frames.extend((port % 11 == 0).then(|| vec![2; 20]));
+        }
+        (1..).zip(frames).map(|(number, data)| (number, LinkType::ETHERNET, data)).collect()
+    }
+
+    /// Reads what is usual, and panics at every fifth frame.
+    fn mistaken<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
+        assert_ne!(frame.at.frame.number % 5, 0, "a mistake in a parser");
+        usual(frame)
+    }
+
+    #[test]
+    fn frames_may_come_one_by_one_or_many_at_a_time() {
+        let written = frames_of_every_kind();
+        let frames = || {
+            written.iter().map(|(number, link, data)| {
+                let ts = Timestamp::from_parts(*number as i64, 0);
+                let at = Stamp { ts, frame: FrameId { number: *number, ..FrameId::default() } };
+                Frame { at, link: *link, wire_len: data.len() as u32, data }
+            })
+        };
+        let outcome = |feed: &dyn Fn(&mut Pipeline, &mut Requests)| {
+            let (mut pipeline, mut heard) = (pipeline(), Requests::default());
+            feed(&mut pipeline, &mut heard);
+            pipeline.finish(&mut heard);
+            (heard.0, *pipeline.reading(), format!("{:?}", pipeline.counts()))
+        };
+        let expected = outcome(&|pipeline, heard| frames().for_each(|frame| pipeline.frame(&frame, heard)));
+        assert_eq!((expected.0.len(), expected.1.panics), (40, 0));
+        assert_eq!(
+            outcome(&|pipeline, heard| assert_eq!(pipeline.frames(frames(), heard), written.len() as u64)),
+            expected
+        );
+        assert_eq!(outcome(&|pipeline, heard| _ = pipeline.frames_by(mistaken, frames(), heard)), expected);
     }
 
     #[test]

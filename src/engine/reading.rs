@@ -10,10 +10,8 @@ pub struct Reading {
     pub frames: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
-    /// The lowest time seen.
-    pub first: Option<Timestamp>,
-    /// The highest time seen.
-    pub last: Option<Timestamp>,
+    /// The lowest time seen and the highest, if there are frames.
+    times: (Timestamp, Timestamp),
     /// Frames that could not be decoded, in the order of [`DecodeError::LAYERS`].
     pub undecoded: [u64; DecodeError::LAYERS.len()],
     /// TCP segments that came with VLAN tags.
@@ -27,20 +25,25 @@ impl Reading {
     pub const NOTHING: Self = Self {
         frames: 0,
         bytes: 0,
-        first: None,
-        last: None,
+        times: (Timestamp(i64::MAX), Timestamp::MIN),
         undecoded: [0; DecodeError::LAYERS.len()],
         in_vlans: 0,
         panics: 0,
     };
 
     /// Counts a frame.
+    #[inline]
     pub fn frame(&mut self, frame: &Frame<'_>) {
         self.frames += 1;
         self.bytes += u64::from(frame.wire_len);
-        let ts = frame.at.ts;
-        self.first = Some(self.first.map_or(ts, |first| first.min(ts)));
-        self.last = Some(self.last.map_or(ts, |last| last.max(ts)));
+        let (first, last) = self.times;
+        self.times = (first.min(frame.at.ts), last.max(frame.at.ts));
+    }
+
+    /// The lowest time seen and the highest.
+    #[must_use]
+    pub fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        (self.frames > 0).then_some(self.times)
     }
 
     /// Counts a frame that could not be decoded.

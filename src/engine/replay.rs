@@ -9,7 +9,7 @@ use crate::alert::{Alert, Sensor};
 use crate::capture::{CaptureError, PacketSource, Progress};
 use crate::token::{TlsHandshake, Transaction};
 
-/// Frames between two looks at signals and progress.
+/// Frames between two looks at signals and progress, at least.
 const LOOK_EVERY: u64 = 1024;
 
 /// How a replay went.
@@ -55,12 +55,11 @@ pub fn replay<S: PacketSource>(
     let mut replayed = Replayed::default();
     let mut until_look = LOOK_EVERY;
     loop {
-        match source.next_frame() {
-            Ok(Some(frame)) => pipeline.frame(&frame, tellers),
-            Ok(None) => break,
+        match source.advance() {
+            Ok(true) => until_look = until_look.saturating_sub(pipeline.frames(source.frames(), tellers)),
+            Ok(false) => break,
             Err(error) => replayed.unread.push(error),
         }
-        until_look -= 1;
         if until_look == 0 {
             until_look = LOOK_EVERY;
             if signals.stop().is_some() {
@@ -83,5 +82,6 @@ pub fn replay<S: PacketSource>(
     }
     progress.clear();
     pipeline.finish(tellers);
+    tellers.outputs.finish(tellers.sensor);
     replayed
 }

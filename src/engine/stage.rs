@@ -45,14 +45,15 @@ impl Stage {
     /// `alerts`. The sighting's own time may be damaged and moves no timer.
     pub fn apply(&mut self, sighting: Sighting, now: Timestamp, alerts: &mut Vec<Alert>) {
         self.now = now;
+        // Borrowed: it is too long to be moved about.
         self.guarded(alerts, |stage| {
             stage.table.on_time(stage.now, &mut stage.evidence);
-            let again = stage.table.apply(sighting, &mut stage.evidence);
+            let again = stage.table.apply(&sighting, &mut stage.evidence);
             if let Some(again) = again {
                 // What waited until now comes first.
                 stage.judge();
                 let table = &stage.table;
-                stage.detectors.again(&again, || table.whole(&again), &mut stage.findings);
+                stage.detectors.again(again, || table.whole(again), &mut stage.findings);
             }
         });
     }
@@ -78,8 +79,10 @@ impl Stage {
         let whole = AssertUnwindSafe(|| {
             step(self);
             self.judge();
-            for finding in self.findings.drain(..) {
-                alerts.extend(self.desk.absorb(finding, self.now));
+            if !self.findings.is_empty() {
+                for finding in self.findings.drain(..) {
+                    alerts.extend(self.desk.absorb(finding, self.now));
+                }
             }
         });
         if panic::catch_unwind(whole).is_err() {
@@ -90,7 +93,12 @@ impl Stage {
     }
 
     /// Lets the detectors judge what was seen so far.
+    #[inline]
     fn judge(&mut self) {
+        // Nearly always: a loop over nothing costs more than to see it.
+        if self.evidence.is_empty() {
+            return;
+        }
         for evidence in self.evidence.drain(..) {
             self.detectors.judge(&evidence, &mut self.findings);
         }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use crate::base::time::Timestamp;
 
-/// A frame may take time forward by so much at once, and may lag so far behind it.
-const STRIDE: Duration = Duration::from_secs(600);
-const STRIDE_NANOS: u64 = STRIDE.as_nanos() as u64;
+/// A frame may take time forward by so many nanoseconds at once, and may lag so far behind it.
+const STRIDE: u64 = Duration::from_secs(600).as_nanos() as u64;
 
-/// Frames in a row whose times are no further apart agree.
-const AGREEMENT: Duration = Duration::from_secs(60);
+/// Frames in a row whose times are no more nanoseconds apart agree.
+const AGREEMENT: u64 = Duration::from_secs(60).as_nanos() as u64;
 
 /// So many frames in a row that agree take time back; so many that are far ahead take it forward
 /// even when they do not agree.
@@ -20,8 +19,8 @@ const WITNESSES: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Timekeeper {
     now: Option<Timestamp>,
-    /// How far the timers are ahead of `now`: by so much time was taken back.
-    lead: Duration,
+    /// How far the timers are ahead of `now`, in nanoseconds: by so much time was taken back.
+    lead: u64,
     doubted: Option<Doubted>,
 }
 
@@ -36,7 +35,7 @@ struct Doubted {
 
 impl Timekeeper {
     /// Nothing was heard yet.
-    pub const NOTHING: Self = Self { now: None, lead: Duration::ZERO, doubted: None };
+    pub const NOTHING: Self = Self { now: None, lead: 0, doubted: None };
 
     /// The time believed; the lowest while none was heard. It runs back when many frames say that it
     /// was too high.
@@ -48,20 +47,27 @@ impl Timekeeper {
     /// The same for timers: it goes on from where it was when time runs back.
     #[must_use]
     pub fn timers(&self) -> Timestamp {
-        self.now().after(self.lead)
+        Timestamp(self.now().0.saturating_add_unsigned(self.lead))
     }
 
     /// Hears the time of a frame, or of the clock.
+    #[inline]
     pub fn hear(&mut self, ts: Timestamp) {
         let Some(now) = self.now else {
             self.now = Some(ts);
             return;
         };
         // Nearly every frame comes at this time or a little later.
-        if self.doubted.is_none() && ts >= now && ts.nanos_since(now) <= STRIDE_NANOS {
+        if self.doubted.is_none() && ts >= now && ts.nanos_since(now) <= STRIDE {
             self.now = Some(ts);
             return;
         }
+        self.doubt(now, ts);
+    }
+
+    /// Hears a time that is earlier than `now` or far ahead of it, or comes after such a one.
+    #[cold]
+    fn doubt(&mut self, now: Timestamp, ts: Timestamp) {
         let ahead = ts > now;
         let distance = apart(ts, now);
         if distance <= STRIDE {
@@ -94,14 +100,14 @@ impl Timekeeper {
 
     /// Time goes far forward. Timers follow only so far as they have not been there already.
     fn leap(&mut self, now: Timestamp, to: Timestamp) {
-        self.lead = self.lead.saturating_sub(to.since(now));
+        self.lead = self.lead.saturating_sub(to.nanos_since(now));
         (self.now, self.doubted) = (Some(to), None);
     }
 }
 
-/// Time between two times, whichever is the earlier.
-fn apart(a: Timestamp, b: Timestamp) -> Duration {
-    a.since(b).max(b.since(a))
+/// Nanoseconds between two times, whichever is the earlier.
+const fn apart(a: Timestamp, b: Timestamp) -> u64 {
+    a.0.abs_diff(b.0)
 }
 
 #[cfg(test)]

@@ -25,10 +25,16 @@ impl Worker {
         Self { flows, tap }
     }
 
-    /// Takes the next segment of its flows; the time believed is `now`.
-    pub fn segment(&mut self, segment: &Segment<'_>, at: Stamp, now: Timestamp) {
+    /// Segments of flows with these hashes come next.
+    #[inline]
+    pub fn expect(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        self.flows.prefetch(hashes);
+    }
+
+    /// Takes the next segment of its flows, with its hash; the time believed is `now`.
+    pub fn segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, now: Timestamp) {
         self.flows.believe(now);
-        self.guarded(|flows, tap| flows.on_segment(segment, at, tap));
+        self.guarded(|flows, tap| flows.on_hashed_segment(segment, hash, at, tap));
     }
 
     /// Capture time has come to `now`: flows that were silent for too long end.

@@ -24,7 +24,7 @@ mod tiles;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -33,7 +33,7 @@ use crate::base::net::Tenant;
 use crate::base::time::Timestamp;
 use crate::packet::{Checksum, Datagram, DecodeError, Decoded, Fragment};
 use assembly::Assembly;
-use shares::{Shares, Source};
+use shares::{Sender, Shares};
 
 /// Longest datagram in bytes, header included.
 const MAX_DATAGRAM: usize = 65_535;
@@ -141,13 +141,9 @@ impl Key {
         Self { tenant, source, destination, id, protocol: source.is_ipv4().then_some(protocol) }
     }
 
-    /// Whose share it takes: one sender of IPv6 has a /64 at its disposal.
-    fn source(&self) -> Source {
-        let source = match self.source {
-            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-            v4 @ IpAddr::V4(_) => v4,
-        };
-        Source(self.tenant, source)
+    /// Whose share it takes.
+    fn sender(&self) -> Sender {
+        (self.tenant, self.source.into())
     }
 }
 
@@ -291,7 +287,7 @@ impl Defragmenter {
         let entry = self.entries.remove(&place)?;
         self.places.remove(&entry.key);
         self.counters.held_bytes -= entry.cost;
-        self.shares.remove(entry.key.source(), place, self.weight(entry.cost));
+        self.shares.remove(entry.key.sender(), place, self.weight(entry.cost));
         Some(entry)
     }
 
@@ -300,7 +296,7 @@ impl Defragmenter {
         self.next_number = self.next_number.max(number + 1);
         entry.cost = ENTRY_COST + entry.current.cost() + entry.whole.as_ref().map_or(0, Assembly::cost);
         self.counters.held_bytes += entry.cost;
-        self.shares.add(entry.key.source(), place, self.weight(entry.cost), entry.current.is_empty());
+        self.shares.add(entry.key.sender(), place, self.weight(entry.cost), entry.current.is_empty());
         self.places.insert(entry.key, place);
         self.entries.insert(place, entry);
     }

@@ -55,6 +55,17 @@ const SIGNATURE_OPTION: usize = 4;
 
 /// The reason to doubt a segment that `own` sent, if any. Reads the payload only when nothing else is wrong.
 pub(super) fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<Doubt> {
+    with_timestamp(timestamp(segment, own, peer), segment, own, peer)
+}
+
+/// The same for a caller that knows the segment's [`timestamp`].
+#[inline]
+pub(super) fn with_timestamp(
+    timestamp: Option<u32>,
+    segment: &Segment<'_>,
+    own: &Stream,
+    peer: &Stream,
+) -> Option<Doubt> {
     if segment.flags.syn() {
         Some(Doubt::SynData)
     } else if !segment.flags.ack() {
@@ -63,7 +74,7 @@ pub(super) fn of(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> Option<D
         Some(Doubt::Signature)
     } else if bad_ack(segment, own, peer) {
         Some(Doubt::BadAck)
-    } else if old_timestamp(segment, own, peer) {
+    } else if timestamp.is_some_and(|value| is_older(value, own.timestamp)) {
         Some(Doubt::OldTimestamp)
     } else if segment.checksum() == Checksum::Invalid {
         Some(Doubt::Checksum)
@@ -95,8 +106,12 @@ fn bad_ack(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
     if peer.origin != Origin::Known || peer.rival().is_some_and(|rival| rival.is_near(segment.ack)) {
         return false;
     }
-    let acked = peer.position(segment.ack);
-    acked > peer.sent() || acked < peer.acked() - largest_window(own.terms(), peer.terms())
+    if peer.is_unsent(segment.ack) {
+        return true;
+    }
+    let old = peer.acked() - peer.position(segment.ack);
+    // Any window is as large as the smallest of the largest ones.
+    old > WINDOW && old > largest_window(own.terms(), peer.terms())
 }
 
 /// Bytes that the sender of `own` can have offered at most.
@@ -107,10 +122,6 @@ fn largest_window(own: Option<Terms>, peer: Option<Terms>) -> i64 {
         }
         _ => WINDOW << LARGEST_SHIFT,
     }
-}
-
-fn old_timestamp(segment: &Segment<'_>, own: &Stream, peer: &Stream) -> bool {
-    timestamp(segment, own, peer).is_some_and(|value| is_older(value, own.timestamp))
 }
 
 /// The timestamp of a segment of `own`, where both sides agreed to send them (RFC 7323 §3.2).

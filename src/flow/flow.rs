@@ -9,7 +9,7 @@ use super::reassembler::Outlet;
 use super::recall::Recall;
 use super::storm::{self, Storm};
 use super::stream::{Origin, Rare, Stream};
-use super::timer::Waiting;
+use super::timer::{Link, Linked, Waiting};
 use super::{AnomalyKind, CloseReason, Direction, FlowConfig, StreamConsumer, StreamEvent, doubt};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{Checksum, Segment};
@@ -58,6 +58,8 @@ pub(super) struct Flow<C> {
     /// Gone when it wants no more.
     pub(super) consumer: Option<C>,
     pub(super) streams: [Stream; 2],
+    /// Its place in the lists of timeouts.
+    pub(super) link: Link,
     /// What the table has counted of the flow.
     pub(super) counted: Counted,
     /// Who sent a believable reset and nothing since.
@@ -84,12 +86,23 @@ impl Told {
     }
 }
 
+impl<C> Linked for Flow<C> {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Link {
+        &mut self.link
+    }
+}
+
 impl<C: StreamConsumer> Flow<C> {
     pub(super) fn new(profile: Profile, consumer: C) -> Self {
         Self {
             profile,
             consumer: Some(consumer),
             streams: [Stream::new(), Stream::new()],
+            link: Link::NONE,
             counted: Counted::default(),
             reset: None,
             told: Told::default(),
@@ -260,16 +273,21 @@ impl<C: StreamConsumer> Flow<C> {
 
     /// What belongs to the flow now.
     pub(super) fn holds(&self) -> Counted {
-        let rare = || self.streams.iter().flat_map(|stream| &stream.rare);
-        let boxes = rare().count() * size_of::<Rare>() + self.profile.heap_bytes();
+        let (mut boxes, mut held) = (self.profile.heap_bytes(), 0);
+        for rare in self.streams.iter().filter_map(|stream| stream.rare.as_deref()) {
+            boxes += size_of::<Rare>();
+            held += rare.cost();
+        }
         let heap = self.consumer.as_ref().map_or(0, StreamConsumer::held_bytes).saturating_add(boxes);
-        let held: u64 = rare().map(|rare| rare.cost()).sum();
         Counted { heap: u32::try_from(heap).unwrap_or(u32::MAX), held: u32::try_from(held).unwrap_or(u32::MAX) }
     }
 
     /// What the flow waits for now.
     pub(super) fn waiting(&self) -> Waiting {
         let [forward, reverse] = &self.streams;
+        if self.is_undisturbed() && forward.is_usual() && reverse.is_usual() {
+            return Waiting::Established;
+        }
         let any = |is: fn(&Stream) -> bool| is(forward) || is(reverse);
         if self.over {
             Waiting::Over

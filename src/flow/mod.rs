@@ -15,6 +15,7 @@
 //! | file | question |
 //! |---|---|
 //! | `tracker` | which flow does a segment belong to, and how long is it remembered? |
+//! | `hash` | under which number is a flow filed? |
 //! | `profile` | what is known of a flow, in few bytes? |
 //! | `flow` | what does a segment mean for its connection? |
 //! | `news` | what does a segment bring? |
@@ -40,6 +41,7 @@ mod fairness;
 #[allow(clippy::module_inception, reason = "the floor is named after its main word")]
 mod flow;
 mod handshake;
+mod hash;
 mod news;
 mod profile;
 mod reassembler;
@@ -52,11 +54,14 @@ mod timer;
 mod tracker;
 mod usual;
 
+use std::fmt;
+
 use std::time::Duration;
 
 pub use counters::FlowCounters;
 pub use defrag::{DefragConfig, DefragCounters, Defragmenter};
 pub use doubt::Doubt;
+pub use hash::FlowHash;
 pub use tracker::FlowTable;
 
 use crate::base::net::{Endpoint, Tenant};
@@ -124,7 +129,7 @@ pub struct FlowInfo {
 }
 
 /// What happens on a flow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum StreamEvent<'a> {
     /// The next bytes of one direction, in order and never twice.
     Data {
@@ -150,7 +155,7 @@ pub enum StreamEvent<'a> {
         at: Stamp,
     },
     /// Other bytes for a range that was delivered before: no part of the stream, and perhaps what the
-    /// receiver took. `bytes` is the remembered neighbourhood (of the last 4 KiB, as far as it is without
+    /// receiver took. `bytes` is the remembered neighbourhood (up to 4 KiB, as far as it is without
     /// a gap) with the rival copy in its place, so that a head which began before it can be read as a
     /// whole; the urgent byte left out is a reading too. Told after the anomaly: when the other side
     /// goes on, 2 KiB later, after a second of silence or at the end, and again when more of it is known.
@@ -182,6 +187,24 @@ pub enum StreamEvent<'a> {
         /// The last frame of the flow.
         at: Stamp,
     },
+}
+
+impl fmt::Debug for StreamEvent<'_> {
+    /// The bytes may hold a token: only how many they are is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data { dir, offset, bytes, at } => {
+                write!(f, "Data({dir:?}, {} bytes at {offset}, {at:?})", bytes.len())
+            }
+            Self::Gap { dir, offset, len, at } => write!(f, "Gap({dir:?}, {len} bytes at {offset}, {at:?})"),
+            Self::Rival { dir, offset, bytes, at } => {
+                write!(f, "Rival({dir:?}, {} bytes at {offset}, {at:?})", bytes.len())
+            }
+            Self::Anomaly(anomaly) => write!(f, "{anomaly:?}"),
+            Self::HalfClosed { dir, at } => write!(f, "HalfClosed({dir:?}, {at:?})"),
+            Self::Closed { reason, at } => write!(f, "Closed({reason:?}, {at:?})"),
+        }
+    }
 }
 
 /// Odd TCP behaviour.
@@ -316,7 +339,7 @@ pub trait StreamConsumer {
 /// * `recall_bytes`: the oldest bytes are forgotten, and copies of them are not compared; `limit_recall`.
 #[derive(Clone, Debug)]
 pub struct FlowConfig {
-    /// Bytes for flow entries and for what their consumers hold; at about 240 bytes and the
+    /// Bytes for flow entries and for what their consumers hold; at about 230 bytes and the
     /// consumer's own size each this bounds their number. Default 20 % of the budget.
     pub table_bytes: u64,
     /// Bytes held over all flows because they came early or are in doubt. Default 25 % of the budget.

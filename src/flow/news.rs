@@ -64,17 +64,17 @@ pub(super) fn settle_origin(
 pub(super) fn take_ack<C: StreamConsumer>(segment: &Segment<'_>, stream: &mut Stream, out: &mut Outlet<'_, C>) {
     if let Some(news) = stream.acknowledge(segment.ack, out.now) {
         out.counters.tcp_acked_bytes += news;
-        stream.confirm(stream.acked(), out);
+        if stream.rare.is_some() {
+            stream.confirm(stream.acked(), out);
+        }
     }
 }
 
 /// The timestamp of a segment that is next, or was.
 #[inline]
 pub(super) fn note_timestamp(segment: &Segment<'_>, own: &mut Stream, peer: &Stream) {
-    if let Some(value) = doubt::timestamp(segment, own, peer)
-        && doubt::is_older(own.timestamp, value)
-    {
-        own.timestamp = value;
+    if let Some(value) = doubt::timestamp(segment, own, peer) {
+        own.note_timestamp(value);
     }
 }
 

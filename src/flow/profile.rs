@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Direction, FlowId, FlowInfo};
-use crate::base::net::{Endpoint, Tenant};
+use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::packet::{MacPair, Segment, SynTraits};
 
@@ -14,6 +14,36 @@ const WELL_KNOWN_PORTS: u16 = 1024;
 enum Ends {
     Ipv4 { ips: [u32; 2], ports: [u16; 2] },
     Other(Box<[Endpoint; 2]>),
+}
+
+/// Between whom a segment travels, in the form in which flows are looked up.
+#[derive(Clone, Copy)]
+pub(super) enum Route {
+    /// IPv4 addresses, each with its port in the lowest 16 bits.
+    Ipv4 {
+        from: u64,
+        to: u64,
+    },
+    Other {
+        from: Endpoint,
+        to: Endpoint,
+    },
+}
+
+impl Route {
+    #[inline]
+    pub(super) fn new(from: &Endpoint, to: &Endpoint) -> Self {
+        match (from.ip, to.ip) {
+            (IpAddr::V4(a), IpAddr::V4(b)) => {
+                Self::Ipv4 { from: packed(a.to_bits(), from.port), to: packed(b.to_bits(), to.port) }
+            }
+            _ => Self::Other { from: *from, to: *to },
+        }
+    }
+}
+
+fn packed(ip: u32, port: u16) -> u64 {
+    u64::from(ip) << 16 | u64::from(port)
 }
 
 /// What is known of a flow beside its streams.
@@ -29,10 +59,18 @@ pub(super) struct Profile {
     /// Captures since the one in which the flow opened.
     last_capture: u16,
     pub(super) gaps: u16,
-    mac: Option<MacPair>,
-    syn: Option<SynTraits>,
+    /// Zeros where there is none.
+    mac: MacPair,
+    syn: Option<Stack>,
     initiator_ttl: u8,
     marks: u8,
+}
+
+/// The initiator's TCP stack, but for the TTL that it began with: that is in the marks.
+#[derive(Clone, Copy)]
+struct Stack {
+    options: [u8; 6],
+    window_scale: Option<u8>,
 }
 
 /// Segments were seen of the initiator,
@@ -43,6 +81,14 @@ const HEARD_RESPONDER: u8 = 2;
 const MIDSTREAM: u8 = 4;
 /// The TTL is the initiator's.
 const TTL: u8 = 8;
+/// There are MAC addresses.
+const MAC: u8 = 16;
+/// The TTL that the initiator's stack began with, by its place among these.
+const INITIAL_TTLS: [u8; 4] = [32, 64, 128, 255];
+const INITIAL_TTL_SHIFT: u32 = 5;
+const INITIAL_TTL: u8 = 3 << INITIAL_TTL_SHIFT;
+
+const NO_MAC: MacPair = MacPair { source: MacAddr([0; 6]), destination: MacAddr([0; 6]) };
 
 impl Profile {
     /// Of a flow that begins with this segment.
@@ -59,7 +105,7 @@ impl Profile {
             }
             _ => Ends::Other(Box::new([initiator, responder])),
         };
-        Self {
+        let mut profile = Self {
             ends,
             tenant: segment.tenant,
             opened: at.ts,
@@ -70,11 +116,17 @@ impl Profile {
             opened_part: at.frame.part,
             last_capture: 0,
             gaps: 0,
-            mac,
-            syn: if sender_opened { SynTraits::of(segment) } else { None },
+            mac: mac.unwrap_or(NO_MAC),
+            syn: None,
             initiator_ttl: segment.ttl,
-            marks: if segment.flags.syn() { 0 } else { MIDSTREAM } | if sender_opened { TTL } else { 0 },
+            marks: if segment.flags.syn() { 0 } else { MIDSTREAM }
+                | if sender_opened { TTL } else { 0 }
+                | if mac.is_some() { MAC } else { 0 },
+        };
+        if sender_opened {
+            profile.note_syn(SynTraits::of(segment));
         }
+        profile
     }
 
     /// What consumers see.
@@ -86,14 +138,23 @@ impl Profile {
             tenant: self.tenant,
             initiator,
             responder,
-            mac: self.mac,
+            mac: self.is(MAC).then_some(self.mac),
             initiator_ttl: self.is(TTL).then_some(self.initiator_ttl),
-            syn: self.syn,
+            syn: self.syn.map(|Stack { options, window_scale }| SynTraits {
+                options,
+                window_scale,
+                initial_ttl: self.initial_ttl(),
+            }),
             opened,
             midstream: self.is(MIDSTREAM),
             two_sided: self.is_two_sided(),
             gaps: u32::from(self.gaps),
         }
+    }
+
+    fn initial_ttl(&self) -> u8 {
+        let place = usize::from((self.marks & INITIAL_TTL) >> INITIAL_TTL_SHIFT);
+        INITIAL_TTLS.get(place).copied().unwrap_or(u8::MAX)
     }
 
     /// The flow's identity.
@@ -132,18 +193,17 @@ impl Profile {
 
     /// The direction of a segment between the flow's endpoints; `None` when it is of another flow.
     #[inline]
-    pub(super) fn direction_of(&self, segment: &Segment<'_>) -> Option<Direction> {
-        let (source, destination) = (segment.source, segment.destination);
-        let (forward, reverse) = match &self.ends {
-            Ends::Ipv4 { ips: [a, b], ports: [p, q] } => {
-                let (IpAddr::V4(from), IpAddr::V4(to)) = (source.ip, destination.ip) else { return None };
-                let segment = (from.to_bits(), source.port, to.to_bits(), destination.port);
-                (segment == (*a, *p, *b, *q), segment == (*b, *q, *a, *p))
+    pub(super) fn direction_of(&self, tenant: Tenant, route: &Route) -> Option<Direction> {
+        let (forward, reverse) = match (&self.ends, route) {
+            (Ends::Ipv4 { ips: [a, b], ports: [p, q] }, Route::Ipv4 { from, to }) => {
+                let (a, b) = (packed(*a, *p), packed(*b, *q));
+                ((a ^ from) | (b ^ to) == 0, (b ^ from) | (a ^ to) == 0)
             }
-            Ends::Other(ends) => (**ends == [source, destination], **ends == [destination, source]),
+            (Ends::Other(ends), Route::Other { from, to }) => (**ends == [*from, *to], **ends == [*to, *from]),
+            _ => return None,
         };
         match (forward, reverse) {
-            _ if self.tenant != segment.tenant => None,
+            _ if self.tenant != tenant => None,
             (true, _) => Some(Direction::Forward),
             (_, true) => Some(Direction::Reverse),
             _ => None,
@@ -169,9 +229,15 @@ impl Profile {
         self.marks &= !MIDSTREAM;
     }
 
-    /// The initiator's SYN came before the segment that the flow begins with.
+    /// The initiator's SYN said this, unless another one is known.
     pub(super) fn note_syn(&mut self, traits: Option<SynTraits>) {
-        self.syn = self.syn.or(traits);
+        if self.syn.is_none()
+            && let Some(SynTraits { options, window_scale, initial_ttl }) = traits
+        {
+            let place = INITIAL_TTLS.iter().position(|ttl| *ttl == initial_ttl).unwrap_or(0) as u8;
+            self.syn = Some(Stack { options, window_scale });
+            self.marks = self.marks & !INITIAL_TTL | place << INITIAL_TTL_SHIFT;
+        }
     }
 
     fn is(&self, mark: u8) -> bool {

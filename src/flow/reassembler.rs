@@ -394,7 +394,7 @@ impl Stream {
     }
 
     /// Tells bytes that are next.
-    fn pass<C: StreamConsumer>(&mut self, bytes: &[u8], (at, ttl): (Stamp, u8), out: &mut Outlet<'_, C>) {
+    pub(super) fn pass<C: StreamConsumer>(&mut self, bytes: &[u8], (at, ttl): (Stamp, u8), out: &mut Outlet<'_, C>) {
         if !bytes.is_empty() {
             let start = self.next;
             self.advance_to(start + bytes.len() as i64);

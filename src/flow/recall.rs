@@ -8,10 +8,14 @@ use smallvec::SmallVec;
 
 use super::chunks::{differing, part};
 
-/// Bytes of one direction that are looked back over.
+/// Bytes of one direction that are read around a place where copies differ.
 pub(super) const REACH: usize = 4096;
-/// Pieces that are looked back over: a bound on work where pieces are small.
+/// Of those so many lie behind that place, where the stream has gone on much further.
+const BEHIND: i64 = REACH as i64 * 3 / 4;
+/// Pieces that are looked back over, however small: a bound on work.
 const PIECES: usize = 1024;
+/// The same where they are more than [`REACH`] bytes.
+const LARGE_PIECES: usize = 64;
 /// Most readings that one question gives.
 const READINGS: usize = 8;
 /// Places are counted in units of so many bytes.
@@ -105,7 +109,8 @@ impl Recall {
         if self.capacity == 0 || bytes.is_empty() {
             return memory.newest;
         }
-        if self.extend(memory, Piece { bytes, ..piece }) {
+        let is_newest = !memory.newest.is_none() && memory.newest.0 == (self.last / UNIT) as u32;
+        if is_newest && self.extend(memory, Piece { bytes, ..piece }) {
             return memory.newest;
         }
         let size = HEADER + bytes.len();
@@ -135,11 +140,8 @@ impl Recall {
         Trace((self.last / UNIT) as u32)
     }
 
-    /// Goes on behind the piece written last, if it is of the same stream and this follows it.
+    /// Goes on behind the piece written last, of the same stream, if this follows it.
     fn extend(&mut self, memory: Memory, piece: Piece<'_>) -> bool {
-        if memory.newest.is_none() || memory.newest.0 != (self.last / UNIT) as u32 {
-            return false;
-        }
         let Some((header, before)) = self.piece(memory.newest, memory.owner) else { return false };
         let (start, len) = (self.index(self.last), before.bytes.len() + piece.bytes.len());
         let fits = (start + HEADER + len) as u64 <= self.capacity && len <= REACH;
@@ -196,11 +198,22 @@ impl Recall {
     /// ones, those of one TTL, or one alone; and without the bytes at `urgent`, or those after them.
     pub(super) fn readings(&self, memory: Memory, position: i64, urgent: &[i64]) -> Vec<Reading> {
         let (mut run, mut rivals) = (SmallVec::<[Piece<'_>; 16]>::new(), SmallVec::<[Piece<'_>; 8]>::new());
-        for piece in self.back(memory) {
+        let (mut end, mut bytes) = (None, 0);
+        for mut piece in self.back(memory) {
             if piece.rival {
                 rivals.push(piece);
                 continue;
             }
+            if *end.get_or_insert(piece.end()) - position > REACH as i64 {
+                piece.bytes = part(piece.bytes, piece.start, piece.start, position + BEHIND);
+                if piece.bytes.is_empty() {
+                    continue;
+                }
+            }
+            let beyond = (bytes + piece.bytes.len()).saturating_sub(REACH);
+            piece.bytes = piece.bytes.get(beyond..).unwrap_or_default();
+            piece.start += beyond as i64;
+            bytes += piece.bytes.len();
             let follows = run.last().is_none_or(|later| piece.end() == later.start);
             if !follows {
                 if run.last().is_some_and(|first| first.start <= position) {
@@ -209,6 +222,9 @@ impl Recall {
                 run.clear();
             }
             run.push(piece);
+            if bytes >= REACH {
+                break;
+            }
         }
         run.reverse();
         rivals.reverse();
@@ -282,14 +298,15 @@ impl Recall {
         index as usize
     }
 
-    /// Doubles, up to the capacity.
+    /// Doubles where it is too short, up to the capacity.
+    #[inline]
     fn grow_to(&mut self, len: usize) {
         if len > self.ring.len() {
-            if len > self.ring.capacity() {
-                let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
-                self.ring.reserve_exact(wanted - self.ring.len());
-            }
-            self.ring.resize(len, 0);
+            let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
+            // Memory that comes as zeros is not touched before it is used.
+            let mut ring = vec![0; wanted];
+            ring.iter_mut().zip(&self.ring).for_each(|(to, from)| *to = *from);
+            self.ring = ring;
         }
     }
 }
@@ -346,21 +363,17 @@ impl<'a> Iterator for Back<'a> {
     type Item = Piece<'a>;
 
     fn next(&mut self) -> Option<Piece<'a>> {
-        if self.memory.newest.is_none() || self.bytes >= REACH || self.pieces >= PIECES {
+        let most = if self.bytes < REACH { PIECES } else { LARGE_PIECES };
+        if self.memory.newest.is_none() || self.pieces >= most {
             return None;
         }
-        let Some((header, mut piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
+        let Some((header, piece)) = self.recall.piece(self.memory.newest, self.memory.owner) else {
             self.forgotten = true;
             return None;
         };
         self.memory.newest = header.before;
         self.pieces += 1;
-        if !piece.rival {
-            let beyond = (self.bytes + piece.bytes.len()).saturating_sub(REACH);
-            piece.bytes = piece.bytes.get(beyond..).unwrap_or_default();
-            piece.start += beyond as i64;
-            self.bytes += piece.bytes.len();
-        }
+        self.bytes += if piece.rival { 0 } else { piece.bytes.len() };
         Some(piece)
     }
 }

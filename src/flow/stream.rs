@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::chunks::Chunks;
 use super::contest::{Contest, Copies, ResetSeen};
+use super::doubt::is_older;
 use super::handshake::Offer;
 use super::recall::Trace;
 use super::storm::Storm;
@@ -53,8 +54,8 @@ pub(super) struct Stream {
     pub(super) timestamp: u32,
     /// Where what was told is remembered.
     pub(super) told: Trace,
-    /// Second at which the other side acknowledged anything of this stream last, modulo 65,535; 0 when
-    /// it was never seen to.
+    /// When the other side acknowledged anything of this stream last (see [`moment`]); 0 when it was never
+    /// seen to.
     ack_heard: u16,
     pub(super) origin: Origin,
     marks: u8,
@@ -260,6 +261,14 @@ impl Stream {
         self.sent = self.sent.max(self.distance(end));
     }
 
+    /// The timestamp of a segment that is next, or was.
+    #[inline]
+    pub(super) fn note_timestamp(&mut self, value: u32) {
+        if is_older(self.timestamp, value) {
+            self.timestamp = value;
+        }
+    }
+
     /// A FIN was seen at `position`.
     pub(super) fn note_fin(&mut self, position: i64) {
         if position >= self.next && !self.fin_acked() {
@@ -304,29 +313,55 @@ impl Stream {
     }
 
     /// The other side was seen acknowledging this stream within this time (to the second, and once in
-    /// 18 hours by mistake).
+    /// 19 hours by mistake).
     pub(super) fn was_acknowledged(&self, now: Timestamp, within: Duration) -> bool {
-        let age = u64::from(second(now)) + u64::from(u16::MAX) - u64::from(self.ack_heard);
-        self.is_acknowledged() && age % u64::from(u16::MAX) < within.as_secs()
+        let age = moment(now).wrapping_sub(self.ack_heard);
+        self.is_acknowledged() && u64::from(age) < within.as_secs()
     }
 
     /// The receiver acknowledges everything before this sequence number. Gives the number of bytes
     /// that this is news for, or nothing when the number makes no sense.
+    #[inline]
     pub(super) fn acknowledge(&mut self, seq: SeqNumber, now: Timestamp) -> Option<u64> {
         if self.origin == Origin::Unknown {
             self.begin(seq, Origin::Guessed);
         }
-        if !self.is_near(seq) {
+        let distance = seq.distance_from(self.seq).min(NO_FIN - 1);
+        // Most often it is of something that was sent.
+        if !(self.acked..=self.sent).contains(&distance) && !self.is_near(seq) {
             return None;
         }
-        self.ack_heard = second(now);
+        self.ack_heard = moment(now);
         if let Some(rare) = &mut self.rare {
             rare.ignored = true;
         }
-        let position = self.position(seq);
-        let news = position - self.acked();
-        self.acked = self.acked.max(self.distance(position));
+        let news = i64::from(distance) - i64::from(self.acked);
+        self.acked = self.acked.max(distance);
         Some(u64::try_from(news).unwrap_or(0))
+    }
+
+    /// Whether this is the sequence number of the next byte.
+    #[inline]
+    pub(super) fn is_next(&self, seq: SeqNumber) -> bool {
+        self.seq == seq
+    }
+
+    /// Whether this sequence number is of something that was not sent yet.
+    #[inline]
+    pub(super) fn is_unsent(&self, seq: SeqNumber) -> bool {
+        seq.distance_from(self.seq) > self.sent
+    }
+
+    /// Whether of so many bytes that are next any is told, where nothing of the stream is rare.
+    #[inline]
+    pub(super) fn is_read(&self, len: usize) -> bool {
+        len > self.skip as usize
+    }
+
+    /// The next byte is told, where nothing of the stream is rare.
+    #[inline]
+    pub(super) fn skips_nothing(&self) -> bool {
+        self.skip == 0
     }
 
     /// The receiver has got past a hole in what was seen.
@@ -422,7 +457,7 @@ pub(super) struct Terms {
     pub(super) signed: bool,
 }
 
-/// The second of a time, 1 to 65,535.
-fn second(time: Timestamp) -> u16 {
-    (time.0.div_euclid(1_000_000_000).rem_euclid(i64::from(u16::MAX)) + 1) as u16
+/// A time in units of about a second (2³⁰ ns), as far as 16 bits say it; never 0.
+fn moment(time: Timestamp) -> u16 {
+    ((time.0 >> 30) as u16).max(1)
 }

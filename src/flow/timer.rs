@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use crate::base::slab::Slab;
 use crate::base::time::Timestamp;
 
 /// What a flow waits for; each has a timeout of its own.
@@ -40,17 +41,50 @@ const COARSE: Duration = Duration::from_secs(1);
 /// with a broken clock must not end all flows.
 const LEAP: Duration = Duration::from_secs(10 * 60);
 
-/// Nanoseconds after which a flow with this timeout is linked anew.
-fn coarse(timeout: Duration) -> u64 {
-    u64::try_from(COARSE.min(timeout / 8).as_nanos()).unwrap_or(u64::MAX)
+/// A time in units of about 17 ms (2²⁴ ns), as far as 32 bits say it: ages of less than two years are right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Moment(u32);
+
+impl Moment {
+    const fn of(time: Timestamp) -> Self {
+        Self((time.0 >> 24) as u32)
+    }
+
+    /// Units of time in this span.
+    fn units(span: Duration) -> u32 {
+        u32::try_from(span.as_nanos() >> 24).unwrap_or(u32::MAX)
+    }
+
+    const fn units_since(self, earlier: Self) -> u32 {
+        self.0.wrapping_sub(earlier.0)
+    }
 }
 
+/// The place of a flow in its list, kept in its entry: who is heard of most touches nothing else.
 #[derive(Clone, Copy)]
-struct Link {
-    linked: Timestamp,
+pub(super) struct Link {
+    linked: Moment,
     before: u32,
     after: u32,
     waiting: Waiting,
+}
+
+impl Link {
+    /// In no list yet.
+    pub(super) const NONE: Self = Self { linked: Moment(0), before: NONE, after: NONE, waiting: Waiting::Over };
+
+    /// What the flow waits for.
+    pub(super) const fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+}
+
+/// An entry that is in a list.
+pub(super) trait Linked {
+    /// Its place.
+    fn link(&self) -> &Link;
+    /// The same, to change it.
+    fn link_mut(&mut self) -> &mut Link;
 }
 
 #[derive(Clone, Copy)]
@@ -58,14 +92,13 @@ struct List {
     first: u32,
     last: u32,
     len: u32,
-    timeout: Duration,
-    /// Nanoseconds.
-    coarse: u64,
+    /// In units of time, as the next.
+    timeout: u32,
+    coarse: u32,
 }
 
-/// One link per slot of the flow table, in six lists.
+/// Six lists of the entries of a slab. Those who call hand over the slab, always the same.
 pub(super) struct Timers {
-    links: Vec<Link>,
     lists: [List; Waiting::ALL.len()],
     now: Option<Timestamp>,
     /// The owner tells the time; packets do not move it.
@@ -76,14 +109,13 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    /// Memory for one flow.
-    pub(super) const BYTES_PER_FLOW: usize = size_of::<Link>();
-
     /// Timeouts by kind.
     pub(super) fn new(timeout: impl Fn(Waiting) -> Duration) -> Self {
-        let list = |timeout: Duration| List { first: NONE, last: NONE, len: 0, timeout, coarse: coarse(timeout) };
+        let list = |timeout: Duration| {
+            let coarse = Moment::units(COARSE.min(timeout / 8));
+            List { first: NONE, last: NONE, len: 0, timeout: Moment::units(timeout), coarse }
+        };
         Self {
-            links: Vec::new(),
             lists: Waiting::ALL.map(|waiting| list(timeout(waiting))),
             now: None,
             told: false,
@@ -120,42 +152,39 @@ impl Timers {
         self.lists.get(waiting as usize).map_or(0, |l| l.len)
     }
 
-    /// A new flow in `slot`; slots are handed out one after the other and reused.
-    pub(super) fn add(&mut self, slot: u32, waiting: Waiting) {
-        let now = self.now();
-        let link = Link { linked: now, before: NONE, after: NONE, waiting };
-        match self.links.get_mut(slot as usize) {
-            Some(old) => *old = link,
-            None => self.links.push(link),
-        }
-        self.push_last(slot);
+    /// Puts the new entry in `slot` into a list.
+    pub(super) fn add(&mut self, entries: &mut Slab<impl Linked>, slot: u32, waiting: Waiting) {
+        let linked = Moment::of(self.now());
+        let Some(entry) = entries.get_mut(slot) else { return };
+        *entry.link_mut() = Link { linked, before: NONE, after: NONE, waiting };
+        self.push_last(entries, slot);
     }
 
     /// The flow in `slot` was heard just now and waits for this.
-    pub(super) fn touch(&mut self, slot: u32, waiting: Waiting) {
-        let now = self.now();
-        let Some(link) = self.links.get(slot as usize) else { return };
-        let coarse = self.lists.get(waiting as usize).map_or(0, |list| list.coarse);
-        if link.waiting != waiting || now.nanos_since(link.linked) >= coarse {
-            self.remove(slot);
-            if let Some(link) = self.links.get_mut(slot as usize) {
-                link.waiting = waiting;
-                link.linked = now;
-            }
-            self.push_last(slot);
+    pub(super) fn touch(&mut self, entries: &mut Slab<impl Linked>, slot: u32, waiting: Waiting) {
+        if entries.get(slot).is_some_and(|entry| !self.is_in_place(entry.link(), waiting)) {
+            self.remove(entries, slot);
+            self.add(entries, slot, waiting);
         }
     }
 
-    /// Forgets the flow in `slot`.
-    pub(super) fn remove(&mut self, slot: u32) {
+    /// A flow that was heard just now and waits for this need not be touched.
+    #[inline]
+    pub(super) fn is_in_place(&self, link: &Link, waiting: Waiting) -> bool {
+        let coarse = self.lists.get(waiting as usize).map_or(0, |list| list.coarse);
+        link.waiting == waiting && Moment::of(self.now()).units_since(link.linked) < coarse
+    }
+
+    /// Takes the entry in `slot` out of its list.
+    pub(super) fn remove(&mut self, entries: &mut Slab<impl Linked>, slot: u32) {
         self.step();
-        let Some(&Link { before, after, waiting, .. }) = self.links.get(slot as usize) else { return };
-        match self.links.get_mut(before as usize) {
-            Some(link) => link.after = after,
+        let Some(&Link { before, after, waiting, .. }) = entries.get(slot).map(Linked::link) else { return };
+        match entries.get_mut(before) {
+            Some(entry) => entry.link_mut().after = after,
             None => self.list(waiting, |l| l.first = after),
         }
-        match self.links.get_mut(after as usize) {
-            Some(link) => link.before = before,
+        match entries.get_mut(after) {
+            Some(entry) => entry.link_mut().before = before,
             None => self.list(waiting, |l| l.last = before),
         }
         self.list(waiting, |l| l.len -= 1);
@@ -166,43 +195,37 @@ impl Timers {
         self.lists.get(waiting as usize).map(|l| l.first).filter(|&slot| slot != NONE)
     }
 
-    /// What the flow in `slot` waits for; of a free slot, what the last one did.
-    pub(super) fn waiting(&self, slot: u32) -> Option<Waiting> {
-        self.links.get(slot as usize).map(|link| link.waiting)
-    }
-
-    /// When the flow in `slot` was linked last: since when it is silent, to the second.
-    pub(super) fn linked(&self, slot: u32) -> Timestamp {
-        self.links.get(slot as usize).map_or(Timestamp::MIN, |l| l.linked)
+    /// Since when a flow is silent, in units of time.
+    pub(super) fn silence(&self, link: &Link) -> u32 {
+        Moment::of(self.now()).units_since(link.linked)
     }
 
     /// The next flow whose time is up. It must be touched or removed before this is asked again.
-    pub(super) fn expired(&mut self) -> Option<(u32, Waiting)> {
+    pub(super) fn expired(&mut self, entries: &Slab<impl Linked>) -> Option<(u32, Waiting)> {
         self.step();
-        let now = self.now();
         Waiting::ALL.into_iter().find_map(|waiting| {
             let slot = self.oldest(waiting)?;
-            let (linked, timeout) = (self.links.get(slot as usize)?.linked, self.lists.get(waiting as usize)?.timeout);
-            (now.since(linked) >= timeout).then_some((slot, waiting))
+            let timeout = self.lists.get(waiting as usize)?.timeout;
+            (self.silence(entries.get(slot)?.link()) >= timeout).then_some((slot, waiting))
         })
     }
 
-    fn push_last(&mut self, slot: u32) {
+    fn push_last(&mut self, entries: &mut Slab<impl Linked>, slot: u32) {
         self.step();
-        let Some(waiting) = self.links.get(slot as usize).map(|l| l.waiting) else { return };
+        let Some(waiting) = entries.get(slot).map(|entry| entry.link().waiting) else { return };
         let mut last = NONE;
         self.list(waiting, |l| {
             last = l.last;
             l.last = slot;
             l.len += 1;
         });
-        match self.links.get_mut(last as usize) {
-            Some(link) => link.after = slot,
+        match entries.get_mut(last) {
+            Some(entry) => entry.link_mut().after = slot,
             None => self.list(waiting, |l| l.first = slot),
         }
-        if let Some(link) = self.links.get_mut(slot as usize) {
-            link.before = last;
-            link.after = NONE;
+        if let Some(entry) = entries.get_mut(slot) {
+            let link = entry.link_mut();
+            (link.before, link.after) = (last, NONE);
         }
     }
 
@@ -225,47 +248,60 @@ impl Timers {
 mod tests {
     use super::*;
 
+    impl Linked for Link {
+        fn link(&self) -> &Link {
+            self
+        }
+
+        fn link_mut(&mut self) -> &mut Link {
+            self
+        }
+    }
+
     fn seconds(n: i64) -> Timestamp {
         Timestamp::from_parts(n, 0)
     }
 
-    fn timers() -> Timers {
-        Timers::new(|w| Duration::from_secs(if w == Waiting::Established { 100 } else { 10 }))
+    /// Lists, and three entries that wait as those of flows which have just opened.
+    fn timers() -> (Timers, Slab<Link>) {
+        let mut timers = Timers::new(|w| Duration::from_secs(if w == Waiting::Established { 100 } else { 10 }));
+        let mut entries = Slab::new();
+        timers.observe(seconds(0));
+        for _ in 0..3 {
+            let slot = entries.insert(Link::NONE);
+            timers.add(&mut entries, slot, Waiting::Short);
+        }
+        (timers, entries)
     }
 
     #[test]
     fn the_longest_silent_goes_first() {
-        let mut t = timers();
-        t.observe(seconds(0));
-        for slot in 0..3 {
-            t.add(slot, Waiting::Short);
-        }
+        let (mut t, mut entries) = timers();
+        let entries = &mut entries;
         t.observe(seconds(5));
-        t.touch(0, Waiting::Short);
-        t.touch(2, Waiting::Established);
+        t.touch(entries, 0, Waiting::Short);
+        t.touch(entries, 2, Waiting::Established);
         t.advance(seconds(10));
-        assert_eq!(t.expired(), Some((1, Waiting::Short)));
-        t.remove(1);
-        assert_eq!(t.expired(), None);
+        assert_eq!(t.expired(entries), Some((1, Waiting::Short)));
+        t.remove(entries, 1);
+        assert_eq!(t.expired(entries), None);
         t.advance(seconds(15));
-        assert_eq!(t.expired(), Some((0, Waiting::Short)));
-        t.touch(0, Waiting::Established);
+        assert_eq!(t.expired(entries), Some((0, Waiting::Short)));
+        t.touch(entries, 0, Waiting::Established);
         assert_eq!((t.count(Waiting::Short), t.count(Waiting::Established)), (0, 2));
         assert_eq!(t.oldest(Waiting::Established), Some(2));
         t.advance(seconds(105));
-        assert_eq!(t.expired(), Some((2, Waiting::Established)));
+        assert_eq!(t.expired(entries), Some((2, Waiting::Established)));
     }
 
     #[test]
     fn one_frame_with_a_broken_clock_ends_nothing() {
-        let mut t = timers();
-        t.observe(seconds(1000));
-        t.add(0, Waiting::Established);
+        let (mut t, entries) = timers();
         t.observe(seconds(1 << 31));
-        assert_eq!((t.now(), t.expired()), (seconds(1000), None));
+        assert_eq!((t.now(), t.expired(&entries)), (seconds(0), None));
         t.observe(Timestamp::MIN);
-        assert_eq!((t.now(), t.expired()), (seconds(1000), None));
-        t.advance(seconds(1 << 31));
-        assert_eq!(t.expired(), Some((0, Waiting::Established)));
+        assert_eq!((t.now(), t.expired(&entries)), (seconds(0), None));
+        t.advance(seconds(1 << 24));
+        assert_eq!(t.expired(&entries), Some((0, Waiting::Short)));
     }
 }

@@ -1,26 +1,24 @@
 //! Which flow does a segment belong to, and how long is it remembered? The table of flows.
 
-use std::hash::Hasher;
 use std::mem::size_of;
-use std::net::{IpAddr, Ipv4Addr};
-
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
 
 use super::counters::FlowCounters;
 use super::fairness::Sources;
 use super::flow::{Desk, Flow, Verdict};
-use super::profile::{self, Profile};
+use super::hash::FlowHash;
+use super::profile::{self, Profile, Route};
 use super::reassembler::PATIENCE;
 use super::recall::Recall;
 use super::timer::{Timers, Waiting};
 use super::usual::Usual;
 use super::{CloseReason, Direction, FlowConfig, FlowId, StreamConsumer};
 use crate::base::index::Index;
-use crate::base::net::{Endpoint, Tenant};
 use crate::base::slab::Slab;
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::Segment;
+
+/// Cache lines at the front of a flow that its next segment will need.
+const LINES: usize = 8;
 
 /// Flows that are looked at for one of a greedy source.
 const SAMPLE: usize = 16;
@@ -33,7 +31,7 @@ const SAMPLE: usize = 16;
 /// does not move it.
 pub struct FlowTable<C: StreamConsumer> {
     config: FlowConfig,
-    seed: SharedSeed,
+    hash: FlowHash,
     index: Index,
     flows: Slab<Flow<C>>,
     timers: Timers,
@@ -69,7 +67,7 @@ impl<C: StreamConsumer> FlowTable<C> {
         });
         Self {
             sources: Sources::new(config.hash_seed),
-            seed: SharedSeed::from_u64(config.hash_seed),
+            hash: FlowHash::new(config.hash_seed),
             config,
             index: Index::new(),
             flows: Slab::new(),
@@ -85,7 +83,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// Bytes that one flow takes in the table, without what it and its consumer hold on the heap.
     #[must_use]
     pub const fn bytes_per_flow() -> usize {
-        size_of::<Option<Flow<C>>>() + Timers::BYTES_PER_FLOW + Index::BYTES_PER_ENTRY
+        size_of::<Option<Flow<C>>>() + Index::BYTES_PER_ENTRY
     }
 
     /// Bytes in use of [`FlowConfig::table_bytes`].
@@ -100,18 +98,40 @@ impl<C: StreamConsumer> FlowTable<C> {
         &self.counters
     }
 
+    /// Asks for the memory of the flows with these hashes, before their segments have their turn.
+    #[inline]
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u32> + Clone) {
+        hashes.clone().for_each(|hash| self.index.prefetch(hash));
+        for slot in hashes.filter_map(|hash| self.index.find(hash, |_| true)) {
+            self.flows.prefetch(slot, LINES);
+        }
+    }
+
     /// One segment, in the order of frames.
     pub fn on_segment(&mut self, segment: &Segment<'_>, at: Stamp, shared: &mut C::Shared) {
+        self.on_hashed_segment(segment, self.hash.of(segment), at, shared);
+    }
+
+    /// The same where the hash of its flow is known, under the seed of this table.
+    pub fn on_hashed_segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, shared: &mut C::Shared) {
+        debug_assert_eq!(hash, self.hash.of(segment));
         self.counters.segments += 1;
         self.timers.observe(at.ts);
-        let hash = self.hash(segment.tenant, segment.source, segment.destination);
+        let route = Route::new(&segment.source, &segment.destination);
         let mut dir = Direction::Forward;
         let found = self.index.find(hash, |slot| {
-            let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment));
+            let direction = self.flow(slot).and_then(|flow| flow.profile.direction_of(segment.tenant, &route));
             direction.inspect(|d| dir = *d).is_some()
         });
         let slot = match found {
-            Some(slot) => slot,
+            Some(slot) => match self.take_usual(slot, dir, segment, at, shared) {
+                Some(Usual::Quiet) => return,
+                Some(Usual::Told) => {
+                    self.keep_bounds(slot, shared);
+                    return;
+                }
+                None => slot,
+            },
             None if opens_a_flow(segment) => {
                 self.make_room(None, shared);
                 let sender_opened = profile::is_opener(segment);
@@ -123,14 +143,12 @@ impl<C: StreamConsumer> FlowTable<C> {
                 return;
             }
         };
-        if !self.take_usual(slot, dir, segment, at, shared) {
-            self.take_any(slot, dir, segment, at, shared);
-        }
-        self.relieve(slot, shared);
-        self.make_room(Some(slot), shared);
+        self.take_any(slot, dir, segment, at, shared);
+        self.keep_bounds(slot, shared);
     }
 
-    /// Lets the flow in `slot` take a usual segment; false when it is not usual.
+    /// Lets the flow in `slot` take a usual segment; `None` when it is not usual.
+    #[inline]
     fn take_usual(
         &mut self,
         slot: u32,
@@ -138,23 +156,23 @@ impl<C: StreamConsumer> FlowTable<C> {
         segment: &Segment<'_>,
         at: Stamp,
         shared: &mut C::Shared,
-    ) -> bool {
+    ) -> Option<Usual> {
         #[cfg(test)]
         if self.ways.general {
-            return false;
+            return None;
         }
-        let Some(flow) = self.flows.get_mut(slot) else { return false };
+        let flow = self.flows.get_mut(slot)?;
         self.current = Some(slot);
         let now = self.timers.now();
         let (config, counters, recall) = (&self.config, &mut self.counters, &mut self.recall);
         let usual = flow.on_usual_segment(dir, segment, at, &mut Desk { config, counters, shared, recall, slot, now });
-        match usual {
-            Some(Usual::Told) => self.settle(slot, false),
-            Some(Usual::Quiet) => self.timers.touch(slot, Waiting::Established),
-            None => {}
-        }
         self.current = None;
-        usual.is_some()
+        match usual? {
+            Usual::Told => self.settle(slot, false),
+            Usual::Quiet if self.timers.is_in_place(&flow.link, Waiting::Established) => {}
+            Usual::Quiet => self.timers.touch(&mut self.flows, slot, Waiting::Established),
+        }
+        usual
     }
 
     /// Lets the flow in `slot` take any segment, and makes a new one of it where that one opens it anew.
@@ -177,9 +195,9 @@ impl<C: StreamConsumer> FlowTable<C> {
                 let consumer = C::open(&profile.info(), desk.shared);
                 desk.counters.flows_created += 1;
                 desk.counters.flows_active += 1;
-                let counted = flow.counted;
+                let (counted, link) = (flow.counted, flow.link);
                 *flow = Flow::new(profile, consumer);
-                flow.counted = counted;
+                (flow.counted, flow.link) = (counted, link);
                 let turned = |d: Direction| if opener == Direction::Forward { d } else { d.opposite() };
                 if let Some((whose, offer)) = began {
                     flow.began(turned(whose), offer);
@@ -204,7 +222,7 @@ impl<C: StreamConsumer> FlowTable<C> {
     /// from it what a single broken frame says.
     pub fn on_time(&mut self, now: Timestamp, shared: &mut C::Shared) {
         self.timers.advance(now);
-        while let Some((slot, waiting)) = self.timers.expired() {
+        while let Some((slot, waiting)) = self.timers.expired(&self.flows) {
             let mut is_over = true;
             self.at_flow(slot, shared, |flow, desk| is_over = flow.on_timeout(waiting, desk));
             if is_over {
@@ -260,8 +278,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.counters.held_bytes -= u64::from(before.held);
         flow.counted = after;
         // Late segments do not keep what is over.
-        if !(was_over && flow.over) {
-            self.timers.touch(slot, flow.waiting());
+        let waiting = flow.waiting();
+        let stays = (was_over && flow.over) || self.timers.is_in_place(&flow.link, waiting);
+        if !stays {
+            self.timers.touch(&mut self.flows, slot, waiting);
         }
     }
 
@@ -270,20 +290,31 @@ impl<C: StreamConsumer> FlowTable<C> {
         self.sources.add(profile.source());
         let slot = self.flows.insert(Flow::new(profile, consumer));
         self.index.insert(hash, slot);
-        self.timers.add(slot, Waiting::Short);
+        self.timers.add(&mut self.flows, slot, Waiting::Short);
         self.counters.flows_created += 1;
         self.counters.flows_active += 1;
         slot
     }
 
     fn forget(&mut self, slot: u32) {
+        self.timers.remove(&mut self.flows, slot);
         if let Some(flow) = self.flows.remove(slot) {
             self.counters.heap_bytes -= u64::from(flow.counted.heap);
             self.counters.held_bytes -= u64::from(flow.counted.held);
             self.sources.remove(flow.profile.source());
             let (initiator, responder) = flow.profile.ends();
-            self.index.remove(self.hash(flow.profile.tenant(), initiator, responder), slot);
-            self.timers.remove(slot);
+            self.index.remove(self.hash.of_ends(flow.profile.tenant(), initiator, responder), slot);
+        }
+    }
+
+    /// Keeps held bytes and the table within their bounds; the flow in `slot` has grown.
+    #[inline]
+    fn keep_bounds(&mut self, slot: u32, shared: &mut C::Shared) {
+        if self.counters.held_bytes > self.config.reassembly_bytes {
+            self.relieve(slot, shared);
+        }
+        if self.bytes() > self.config.table_bytes {
+            self.make_room(Some(slot), shared);
         }
     }
 
@@ -328,9 +359,10 @@ impl<C: StreamConsumer> FlowTable<C> {
         let mut greediest = None;
         for _ in 0..SAMPLE {
             let other = self.sources.any_below(self.flows.slots()) as u32;
-            let fits = waiting.is_none_or(|waiting| self.timers.waiting(other) == Some(waiting));
+            let Some(link) = self.flow(other).map(|flow| &flow.link) else { continue };
+            let fits = waiting.is_none_or(|waiting| link.waiting() == waiting);
             if let Some(has) = share(self, other).filter(|&has| fits && has > fair) {
-                greediest = greediest.max(Some((has, std::cmp::Reverse(self.timers.linked(other)), other)));
+                greediest = greediest.max(Some((has, self.timers.silence(link), other)));
             }
         }
         greediest.map(|(_, _, slot)| slot)
@@ -351,37 +383,14 @@ impl<C: StreamConsumer> FlowTable<C> {
     }
 
     fn longest_silent(&self, of: &[Waiting]) -> Option<u32> {
-        of.iter().filter_map(|&waiting| self.timers.oldest(waiting)).min_by_key(|&slot| self.timers.linked(slot))
+        let silence = |slot| self.flow(slot).map(|flow| self.timers.silence(&flow.link));
+        let oldest = of.iter().filter_map(|&waiting| self.timers.oldest(waiting));
+        // Of several that are silent equally long, the first.
+        oldest.min_by_key(|&slot| std::cmp::Reverse(silence(slot)))
     }
 
     fn flow(&self, slot: u32) -> Option<&Flow<C>> {
         self.flows.get(slot)
-    }
-
-    /// The same for both directions of a flow.
-    fn hash(&self, Tenant(tenant): Tenant, one: Endpoint, other: Endpoint) -> u32 {
-        let mut hasher = FoldHasher::with_seed(self.config.hash_seed, &self.seed);
-        if let (IpAddr::V4(a), IpAddr::V4(b)) = (one.ip, other.ip) {
-            let end = |ip: Ipv4Addr, port| u64::from(ip.to_bits()) << 16 | u64::from(port);
-            let (a, b): (u64, u64) = (end(a, one.port), end(b, other.port));
-            hasher.write_u64(a.min(b));
-            hasher.write_u64(a.max(b));
-        } else {
-            let (low, high) = if one <= other { (one, other) } else { (other, one) };
-            hasher.write_u128(bits(low.ip));
-            hasher.write_u128(bits(high.ip));
-            hasher.write_u32(u32::from(low.port) << 16 | u32::from(high.port));
-        }
-        hasher.write_u64(tenant);
-        let hash = hasher.finish();
-        (hash ^ (hash >> 32)) as u32
-    }
-}
-
-fn bits(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => u128::from(ip.to_bits()),
-        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 

@@ -2,7 +2,6 @@
 //! Then a few tests replace the general way; anything else is left to it.
 
 use super::flow::{Desk, Flow, pair};
-use super::news::{note_timestamp, take_ack};
 use super::reassembler::Piece;
 use super::stream::{Origin, Stream};
 use super::{Direction, StreamConsumer, doubt};
@@ -37,42 +36,55 @@ impl<C: StreamConsumer> Flow<C> {
             return None;
         }
         let (own, peer) = pair(&mut self.streams, dir);
-        if !own.is_usual() || !peer.is_usual() || own.position(segment.seq) != own.next {
+        if !own.is_usual() || !peer.is_usual() || !own.is_next(segment.seq) {
             return None;
         }
-        let (start, len) = (own.next, segment.payload.len() as i64);
-        let is_read = start + len > own.skip_to().max(start);
-        let is_odd = match segment.payload {
-            [] => peer.position(segment.ack) > peer.sent(),
-            _ => is_read && doubt::of(segment, own, peer).is_some(),
+        let len = segment.payload.len();
+        let is_read = own.is_read(len);
+        let timestamp = if len > 0 { doubt::timestamp(segment, own, peer) } else { None };
+        let is_odd = if is_read {
+            doubt::with_timestamp(timestamp, segment, own, peer).is_some()
+        } else {
+            len == 0 && peer.is_unsent(segment.ack)
         };
         if is_odd {
             return None;
         }
+        if own.is_offered() || peer.is_offered() {
+            self.profile.note_handshake();
+        }
+        if let Some(news) = peer.acknowledge(segment.ack, desk.now) {
+            desk.counters.tcp_acked_bytes += news;
+        }
+        if let Some(value) = timestamp {
+            own.note_timestamp(value);
+        }
+        if len > 0 && !is_read {
+            own.advance_to(own.next + len as i64);
+        }
         self.hear(dir, at);
+        if !is_read {
+            return Some(Usual::Quiet);
+        }
         let (streams, mut out) = self.parts(dir, desk);
         out.ttl = segment.ttl;
-        let (own, peer) = pair(streams, dir);
-        if own.is_offered() || peer.is_offered() {
-            out.profile.note_handshake();
+        let (own, _) = pair(streams, dir);
+        if own.skips_nothing() {
+            own.pass(segment.payload, (out.at, out.ttl), &mut out);
+        } else {
+            own.accept(Piece { start: own.next, bytes: segment.payload, cut: 0 }, &mut out);
         }
-        take_ack(segment, peer, &mut out);
-        if len > 0 {
-            own.note_sent(start + len);
-            note_timestamp(segment, own, peer);
-            own.accept(Piece { start, bytes: segment.payload, cut: 0 }, &mut out);
+        if out.stop {
+            self.after_events(true, desk);
         }
-        let stop = out.stop;
-        if stop {
-            self.after_events(stop, desk);
-        }
-        Some(if is_read { Usual::Told } else { Usual::Quiet })
+        Some(Usual::Told)
     }
 }
 
 impl Stream {
     /// Where it begins is known, where it ends is not, and nothing about it is rare.
-    fn is_usual(&self) -> bool {
+    #[inline]
+    pub(super) fn is_usual(&self) -> bool {
         self.origin == Origin::Known && self.rare.is_none() && self.fin().is_none()
     }
 }

@@ -122,6 +122,7 @@ const LIMITS: &[&str] = &[
     "interned_user_agents",
     "interned_fingerprints",
     "header_orders",
+    "repeats",
     "tls_handshake",
     "bindings",
     "pending_replies",

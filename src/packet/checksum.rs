@@ -55,12 +55,14 @@ pub(super) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, l
 /// with what runs over added at the low end, add up to the same as words of 16 bits.
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let sum = words.iter().chain([&last]).fold(0_u64, |sum, word| {
-        let (sum, over) = sum.overflowing_add(u64::from_ne_bytes(*word));
-        sum + u64::from(over)
-    });
+    let mut sum: u128 = words.iter().map(|word| u128::from(u64::from_ne_bytes(*word))).sum();
+    let (half, rest) = rest.split_first_chunk().map_or((0, rest), |(half, rest)| (u32::from_ne_bytes(*half), rest));
+    let (quarter, rest) = rest.split_first_chunk().map_or((0, rest), |(two, rest)| (u16::from_ne_bytes(*two), rest));
+    let last = rest.first().map_or(0, |last| u16::from_ne_bytes([*last, 0]));
+    sum += u128::from(u64::from(half) + u64::from(quarter) + u64::from(last));
+    // What ran over the first 64 bits cannot run over again: there are not that many words.
+    let (low, high) = (sum as u64, (sum >> 64) as u64);
+    let sum = (low >> 32) + (low & 0xffff_ffff) + high;
     u64::from(u16::from_be(fold(sum)))
 }
 

@@ -1,5 +1,6 @@
 //! What does one fragment of an IP datagram say? All that a defragmenter needs, borrowed.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::checksum::{fold, sum};
@@ -9,7 +10,7 @@ use crate::base::net::Tenant;
 
 /// A fragment of an IPv4 (RFC 791 §3.2) or IPv6 (RFC 8200 §4.5) datagram. Fragments with equal
 /// `tenant`, `source`, `destination`, `id` and, for IPv4, `protocol` belong together.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Fragment<'a> {
     /// VLANs and tunnels it travelled in.
     pub tenant: Tenant,
@@ -36,6 +37,16 @@ pub struct Fragment<'a> {
     pub cut: u32,
     /// The IPv4 header, for its sum; empty for IPv6.
     pub(crate) ip_header: &'a [u8],
+}
+
+impl fmt::Debug for Fragment<'_> {
+    /// The piece may hold a token: only how long it is is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, id, protocol, offset, more, payload, cut, .. } = self;
+        let more = if *more { ", more" } else { "" };
+        let length = payload.len();
+        write!(f, "Fragment({source} > {destination}, {id}, {protocol}, {length} + {cut} bytes at {offset}{more})")
+    }
 }
 
 impl Fragment<'_> {
@@ -94,5 +105,29 @@ impl Datagram {
             Decoded::Neighbour(claim) if claim.kind != ClaimKind::Lease => Decoded::NotTracked,
             decoded => decoded,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_a_piece() {
+        let fragment = Fragment {
+            tenant: Tenant::default(),
+            source: IpAddr::from([10, 0, 0, 5]),
+            destination: IpAddr::from([10, 0, 0, 6]),
+            mac: None,
+            ttl: 64,
+            id: 7,
+            protocol: 6,
+            offset: 8,
+            more: true,
+            payload: b"Cookie: sid=hunter2",
+            cut: 3,
+            ip_header: &[],
+        };
+        assert_eq!(format!("{fragment:?}"), "Fragment(10.0.0.5 > 10.0.0.6, 7, 6, 19 + 3 bytes at 8, more)");
     }
 }

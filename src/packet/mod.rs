@@ -16,7 +16,7 @@ mod tests;
 use std::fmt;
 
 use crate::base::net::{Endpoint, MacAddr, Tenant};
-use crate::base::time::Stamp;
+use crate::base::time::{FrameId, Stamp, Timestamp};
 pub use fragment::{Datagram, Fragment};
 pub use link::Aggregate;
 use link::{Content, Network};
@@ -78,6 +78,16 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// The captured bytes.
     pub data: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// No frame: what a place for one holds first.
+    pub(crate) const EMPTY: Self = Self {
+        at: Stamp { ts: Timestamp(0), frame: FrameId { capture: 0, number: 0, part: 0 } },
+        link: LinkType::NULL,
+        wire_len: 0,
+        data: &[],
+    };
 }
 
 impl fmt::Debug for Frame<'_> {
@@ -160,12 +170,18 @@ pub enum Decoded<'a> {
 ///
 /// # Errors
 /// When a header is cut or broken; such a frame says nothing, and the next one may be decoded.
-#[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {
-    match common::segment(frame) {
-        Some(segment) => segment.map(Decoded::Tcp),
+    match usual(frame) {
+        Some(segment) => Ok(Decoded::Tcp(segment)),
         None => decode_by_layers(frame),
     }
+}
+
+/// The segment in a frame of the usual kind, as [`decode`] reads it; none in any other, nor in a broken one.
+#[inline]
+#[must_use]
+pub fn usual<'a>(frame: &Frame<'a>) -> Option<Segment<'a>> {
+    common::segment(frame)
 }
 
 fn decode_by_layers<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, DecodeError> {

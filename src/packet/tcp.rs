@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use etherparse::TcpSlice;
-use etherparse::err::tcp::{HeaderError, HeaderSliceError};
-
 use super::ip::Envelope;
 use super::{Cause, DecodeError, Segment};
 use crate::base::net::Endpoint;
 use crate::base::reader::Reader;
+
+/// A header without options.
+const MIN_HEADER: usize = 20;
 
 /// A TCP sequence number; arithmetic and order are modulo 2³² (RFC 9293 §3.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -233,32 +233,44 @@ pub enum Checksum {
 
 /// Reads the TCP header at the start of `bytes`, the payload of a datagram of which `cut` more bytes
 /// were not captured.
-#[inline]
 pub(super) fn decode<'a>(ip: &Envelope<'a>, bytes: &'a [u8], cut: u32) -> Result<Segment<'a>, DecodeError> {
-    let header = TcpSlice::from_slice(bytes).map_err(|e| {
-        DecodeError::Tcp(match e {
-            HeaderSliceError::Len(e) => Cause::Short { have: e.len, need: e.required_len },
-            HeaderSliceError::Content(HeaderError::DataOffsetTooSmall { data_offset }) => {
-                Cause::Field { field: "data offset", value: data_offset.into() }
-            }
-        })
-    })?;
-    Ok(Segment {
+    segment(ip, bytes, cut).ok_or_else(|| broken(bytes))
+}
+
+/// The same; `None` where the header is cut or broken.
+#[inline]
+pub(super) fn segment<'a>(ip: &Envelope<'a>, bytes: &'a [u8], cut: u32) -> Option<Segment<'a>> {
+    let header = bytes.first_chunk::<MIN_HEADER>()?;
+    let [s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, flags, w0, w1, ..] = *header;
+    let len = usize::from(offset >> 4) * 4;
+    let (options, payload) = (bytes.get(MIN_HEADER..len)?, bytes.get(len..)?);
+    Some(Segment {
         tenant: ip.tenant,
-        source: Endpoint { ip: ip.source, port: header.source_port() },
-        destination: Endpoint { ip: ip.destination, port: header.destination_port() },
+        source: Endpoint { ip: ip.source, port: u16::from_be_bytes([s0, s1]) },
+        destination: Endpoint { ip: ip.destination, port: u16::from_be_bytes([d0, d1]) },
         mac: ip.mac,
         ttl: ip.ttl,
-        seq: SeqNumber(header.sequence_number()),
-        ack: SeqNumber(header.acknowledgment_number()),
-        flags: TcpFlags(header.header_slice().get(13).copied().unwrap_or_default()),
-        window: header.window_size(),
-        options: TcpOptions(header.header_slice().get(20..).unwrap_or_default()),
-        payload: header.payload(),
+        seq: SeqNumber(u32::from_be_bytes([q0, q1, q2, q3])),
+        ack: SeqNumber(u32::from_be_bytes([a0, a1, a2, a3])),
+        flags: TcpFlags(flags),
+        window: u16::from_be_bytes([w0, w1]),
+        options: TcpOptions(options),
+        payload,
         cut,
         fragment_conflict: false,
         ip_header: ip.header,
         tcp_bytes: bytes,
+    })
+}
+
+/// What is wrong with a header that cannot be read.
+#[cold]
+fn broken(bytes: &[u8]) -> DecodeError {
+    let words = bytes.get(12).map_or(0, |offset| offset >> 4);
+    DecodeError::Tcp(match bytes.len() {
+        have @ 0..MIN_HEADER => Cause::Short { have, need: MIN_HEADER },
+        _ if words < 5 => Cause::Field { field: "data offset", value: words.into() },
+        have => Cause::Short { have, need: usize::from(words) * 4 },
     })
 }
 

@@ -2,19 +2,23 @@
 //! probed afresh.
 
 mod decoy;
+mod follow;
 mod rivals;
+#[cfg(test)]
+mod tests;
 
 use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;
 
-use super::http1::{Http1, Idle, Reading};
+use super::http1::{Calm, Http1, Reading};
 use super::http2::{self, Http2};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
 use super::tls::Tls;
-use super::{Message, MessageSink, ProtoCounters};
+use super::{Again, Message, MessageSink, ProtoCounters};
 use crate::base::time::Stamp;
-use crate::flow::{Direction, FlowInfo, Interest, StreamConsumer, StreamEvent};
+use crate::flow::{Direction, FlowInfo, Interest, StreamEvent};
+pub use follow::Conversation;
 
 /// Bytes of a flow joined in the middle, both directions, after which it is given up when nothing
 /// in it was recognised. Until then each segment may begin a message.
@@ -23,11 +27,9 @@ const LATE_LIMIT: u32 = 4 * 1024 * 1024;
 /// Tunnels in tunnels that are read: by CONNECT or SOCKS.
 const TUNNEL_LIMIT: u8 = 8;
 
-/// One flow's conversation: it lives in the flow's entry and tells the sink what is said.
+/// Who follows a flow while more has to be remembered of it than where its next messages are due.
 /// (No `Debug`: it may hold a part of a head, and so a token.)
-pub struct Conversation<S: MessageSink> {
-    /// What the sink remembers of the flow.
-    state: S::FlowState,
+struct Reader {
     probes: [Probe; 2],
     parser: Parser,
     /// Rival copies of bytes, once there were any.
@@ -44,7 +46,6 @@ pub struct Conversation<S: MessageSink> {
     depth: u8,
     /// A protocol of ours was recognised.
     recognised: bool,
-    ended: bool,
 }
 
 /// Who reads the bytes that the probes let through. A parser of a protocol that carries another one
@@ -53,8 +54,6 @@ enum Parser {
     /// Nothing is recognised yet.
     None,
     Http1(Box<Http1>),
-    /// HTTP/1 between two exchanges. No event finds it so.
-    Idle(Idle),
     Http2(Box<Http2>),
     /// Reads no further than the hellos.
     Tls(Box<Tls>),
@@ -115,18 +114,26 @@ impl<S: MessageSink> Voice<'_, S> {
         self.sink.body_wanted(self.state)
     }
 
+    /// The key of hashes of fields.
+    pub(super) fn fields_key(&self) -> [u8; 16] {
+        self.sink.fields_key()
+    }
+
+    /// Whether the sink takes a request that repeats the fields of the one before without them.
+    pub(super) fn say_again(&mut self, again: &Again<'_>) -> bool {
+        self.sink.on_again(self.state, self.flow, again)
+    }
+
     pub(super) const fn flow(&self) -> &FlowInfo {
         self.flow
     }
 }
 
-impl<S: MessageSink> StreamConsumer for Conversation<S> {
-    type Shared = S;
-
-    fn open(flow: &FlowInfo, _: &mut S) -> Self {
+impl Reader {
+    /// A flow begins; `late` when it was joined in the middle.
+    fn new(late: bool) -> Self {
         Self {
-            state: S::FlowState::default(),
-            probes: [Probe::new(flow.midstream), Probe::new(flow.midstream)],
+            probes: [Probe::new(late), Probe::new(late)],
             parser: Parser::None,
             rivals: None,
             next_ordinal: 0,
@@ -135,29 +142,35 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
             said: None,
             depth: 0,
             recognised: false,
-            ended: false,
         }
     }
 
-    fn on_event(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, shared: &mut S) -> Interest {
-        if let Parser::Idle(idle) = self.parser {
-            self.parser = Parser::Http1(Box::new(idle.wake()));
-        }
-        let interest = self.hear(flow, event, shared);
-        if let Parser::Http1(http1) = &self.parser
-            && let Some(idle) = http1.rest()
-        {
-            self.parser = Parser::Idle(idle);
-        }
-        interest
+    /// A calm connection has to be followed closely again.
+    fn awake(http1: Box<Http1>, depth: u8) -> Self {
+        let (next_ordinal, parser) = (http1.next_ordinal(), Parser::Http1(http1));
+        let probes = [Probe::Read, Probe::Read];
+        Self { probes, parser, next_ordinal, depth, recognised: true, ..Self::new(false) }
     }
 
+    /// What is left of it, when little is.
+    fn rest(&self) -> Option<Calm> {
+        let Parser::Http1(http1) = &self.parser else { return None };
+        let read = self.probes.iter().all(|probe| matches!(probe, Probe::Read));
+        let alone = self.rivals.is_none() && self.said.is_none() && self.foreign == 0;
+        if read && alone { http1.rest(self.depth) } else { None }
+    }
+
+    const fn is_over(&self) -> bool {
+        matches!(self.parser, Parser::Stopped)
+    }
+
+    /// Heap bytes held, its own included.
     fn held_bytes(&self) -> usize {
         let parser = match &self.parser {
             Parser::Http1(http1) => http1.held_bytes(),
             Parser::Http2(http2) => http2.held_bytes(),
             Parser::Tls(tls) => tls.held_bytes(),
-            Parser::None | Parser::Idle(_) | Parser::Stopped => 0,
+            Parser::None | Parser::Stopped => 0,
         };
         let probes = self.probes.iter().map(|p| match p {
             Probe::Undecided { held, .. } => held.as_ref().map_or(0, |h| size_of::<Held>() + h.bytes.capacity()),
@@ -165,7 +178,7 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
         });
         let rivals = self.rivals.as_ref().map_or(0, |r| r.held_bytes());
         let said = self.said.as_ref().map_or(0, |said| said.held_bytes());
-        let aside = rivals.saturating_add(said).saturating_add(S::held_bytes(&self.state));
+        let aside = rivals.saturating_add(said).saturating_add(size_of::<Self>());
         probes.fold(parser, usize::saturating_add).saturating_add(aside)
     }
 
@@ -173,45 +186,42 @@ impl<S: MessageSink> StreamConsumer for Conversation<S> {
         let parsing = match &self.parser {
             Parser::Http1(http1) => http1.is_mid_head(),
             Parser::Http2(http2) => http2.is_mid_message(),
-            Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => false,
+            Parser::None | Parser::Tls(_) | Parser::Stopped => false,
         };
         parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
     }
-}
 
-impl<S: MessageSink> Conversation<S> {
-    fn hear(&mut self, flow: &FlowInfo, event: StreamEvent<'_>, shared: &mut S) -> Interest {
+    fn hear<S: MessageSink>(&mut self, event: StreamEvent<'_>, voice: &mut Voice<'_, S>) -> Interest {
         match event {
             StreamEvent::Data { dir, offset, bytes, at } => {
                 let piece = Piece { dir, offset, bytes, at };
-                let interest = self.on_data(flow, &piece, shared);
-                if self.rivals.is_some() { self.after_rival(flow, piece, interest, shared) } else { interest }
+                let interest = self.on_data(&piece, voice);
+                if self.rivals.is_some() { self.after_rival(piece, interest, voice) } else { interest }
             }
             StreamEvent::Gap { dir, offset, len, at } => {
-                self.hold_back_no_more(flow, &Piece { dir, offset, bytes: &[], at }, shared);
-                self.on_gap(flow, dir, offset.saturating_add(len), at, shared)
+                self.hold_back_no_more(&Piece { dir, offset, bytes: &[], at }, voice);
+                self.on_gap(dir, offset.saturating_add(len), at, voice)
             }
             StreamEvent::Anomaly(anomaly) => {
-                shared.on_message(&mut self.state, flow, Message::Anomaly(anomaly));
+                voice.say(Message::Anomaly(anomaly));
                 self.otherwise()
             }
             StreamEvent::Rival { dir, offset, bytes, at } => {
-                self.on_rival(flow, Piece { dir, offset, bytes, at }, shared);
+                self.on_rival(Piece { dir, offset, bytes, at }, voice);
                 self.otherwise()
             }
             StreamEvent::HalfClosed { .. } => self.otherwise(),
             StreamEvent::Closed { at, .. } => {
                 let end = Piece { dir: Direction::Forward, offset: u64::MAX, bytes: &[], at };
-                self.hold_back_no_more(flow, &end, shared);
-                let mut voice = Voice { state: &mut self.state, sink: shared, flow };
+                self.hold_back_no_more(&end, voice);
                 match &mut self.parser {
-                    Parser::Http1(http1) => http1.finish(at, &mut voice),
-                    Parser::Http2(http2) => http2.finish(at, &mut voice),
-                    Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => {}
+                    Parser::Http1(http1) => http1.finish(at, voice),
+                    Parser::Http2(http2) => http2.finish(at, voice),
+                    Parser::None | Parser::Tls(_) | Parser::Stopped => {}
                 }
                 let dir = Direction::Forward; // the rival copy knows its own
-                self.read_rival(flow, Piece { dir, offset: 0, bytes: &[], at }, true, shared);
-                self.stop(flow, at, shared);
+                self.read_rival(Piece { dir, offset: 0, bytes: &[], at }, true, voice);
+                self.stop(at, voice);
                 Interest::StopFlow
             }
         }
@@ -244,34 +254,28 @@ enum Step {
     Again(usize),
 }
 
-impl<S: MessageSink> Conversation<S> {
-    /// What the sink remembers of the flow.
-    pub const fn state(&self) -> &S::FlowState {
-        &self.state
-    }
-
+impl Reader {
     /// Bytes looked at by the parser so far.
     #[cfg(test)]
-    pub(super) fn work(&self) -> u64 {
+    fn work(&self) -> u64 {
         match &self.parser {
             Parser::Http1(http1) => http1.work(),
-            Parser::Idle(idle) => idle.work(),
             Parser::None | Parser::Http2(_) | Parser::Tls(_) | Parser::Stopped => 0,
         }
     }
 
-    fn on_data(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) -> Interest {
+    fn on_data<S: MessageSink>(&mut self, piece: &Piece<'_>, voice: &mut Voice<'_, S>) -> Interest {
         if !self.is_recognised() {
             self.unread = self.unread.saturating_add(u32::try_from(piece.bytes.len()).unwrap_or(u32::MAX));
         }
-        if !self.look_for_answer(flow, piece, shared) {
+        if !self.look_for_answer(piece, voice) {
             return self.otherwise();
         }
-        self.read_on(flow, *piece, shared)
+        self.read_on(*piece, voice)
     }
 
     /// Reads bytes by what is known of their direction.
-    fn read_on(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Interest {
+    fn read_on<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) -> Interest {
         let mut rest = piece;
         if rest.bytes.is_empty() {
             return self.otherwise();
@@ -280,14 +284,14 @@ impl<S: MessageSink> Conversation<S> {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
                 (_, Parser::Stopped) => Step::Done(Interest::StopFlow),
                 (Probe::Foreign, _) => self.watch(&rest),
-                (Probe::Read, Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.read(flow, rest, shared),
-                (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(flow, rest, shared),
+                (Probe::Read, Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.read(rest, voice),
+                (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(rest, voice),
             };
             match step {
                 Step::Done(interest) => {
                     let foreign = self.probes.iter().all(|p| matches!(p, Probe::Foreign));
                     if (foreign && self.foreign > WATCH_LIMIT) || (!self.is_recognised() && self.unread > LATE_LIMIT) {
-                        return self.stop(flow, rest.at, shared);
+                        return self.stop(rest.at, voice);
                     }
                     return interest;
                 }
@@ -299,25 +303,19 @@ impl<S: MessageSink> Conversation<S> {
         }
     }
 
-    fn on_gap(&mut self, flow: &FlowInfo, dir: Direction, to: u64, at: Stamp, shared: &mut S) -> Interest {
+    fn on_gap<S: MessageSink>(&mut self, dir: Direction, to: u64, at: Stamp, voice: &mut Voice<'_, S>) -> Interest {
         match (of(&mut self.probes, dir), &mut self.parser) {
-            (Probe::Read, Parser::Http1(http1)) => {
-                http1.on_gap(dir, to, at, &mut Voice { state: &mut self.state, sink: shared, flow })
-            }
-            (Probe::Read, Parser::Http2(http2)) => {
-                http2.on_gap(dir, to, at, &mut Voice { state: &mut self.state, sink: shared, flow })
-            }
+            (Probe::Read, Parser::Http1(http1)) => http1.on_gap(dir, to, at, voice),
+            (Probe::Read, Parser::Http2(http2)) => http2.on_gap(dir, to, at, voice),
             (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
                 let interest = tls.on_gap(dir);
                 if interest == Interest::StopFlow && tls.is_agreed() {
-                    return self.stop(flow, at, shared);
+                    return self.stop(at, voice);
                 }
                 *self.probe(dir) = Probe::Foreign;
                 self.otherwise()
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Http2(_) | Parser::Tls(_)) => {
-                self.otherwise()
-            }
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.otherwise(),
             (probe @ Probe::Undecided { .. }, Parser::Http2(http2)) if http2.is_established() => {
                 *probe = Probe::Read;
                 http2.begin(dir, true, false);
@@ -336,8 +334,16 @@ impl<S: MessageSink> Conversation<S> {
         }
     }
 
+    /// Reads what follows a message that was read while the connection was calm.
+    fn go_on<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) -> Interest {
+        match &self.parser {
+            Parser::Http1(http1) if piece.bytes.is_empty() => http1.interest(piece.dir),
+            _ => self.read_on(piece, voice),
+        }
+    }
+
     /// Finds out what a direction speaks.
-    fn find_out(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Step {
+    fn find_out<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) -> Step {
         let parsing = self.is_parsing();
         let other_is_read = matches!(self.probe(piece.dir.opposite()), Probe::Read);
         let Probe::Undecided { held, socks, late } = of(&mut self.probes, piece.dir) else {
@@ -375,12 +381,12 @@ impl<S: MessageSink> Conversation<S> {
             }
             Ok(Verdict::Blank) => self.pass(piece, earlier, 1),
             Ok(Verdict::Proxy(n, client)) => {
-                shared.on_message(&mut self.state, flow, Message::ProxyPreamble { dir: piece.dir, client });
+                voice.say(Message::ProxyPreamble { dir: piece.dir, client });
                 self.pass(piece, earlier, n)
             }
             Ok(Verdict::Socks(n, next, server)) if !parsing => {
-                if !self.enter_tunnel(shared) {
-                    return Step::Done(self.stop(flow, piece.at, shared));
+                if !self.enter_tunnel(voice) {
+                    return Step::Done(self.stop(piece.at, voice));
                 }
                 if let Probe::Undecided { socks, .. } = self.probe(piece.dir.opposite()) {
                     *socks = Some(server);
@@ -389,24 +395,24 @@ impl<S: MessageSink> Conversation<S> {
             }
             Err(socks::Step::Pass(n, next)) => self.negotiate(piece, earlier, n, next),
             Ok(Verdict::Tls) if !parsing => {
-                shared.counters().tls_opaque += 1;
+                voice.counters().tls_opaque += 1;
                 self.recognised = true;
                 self.parser = Parser::Tls(Box::new(Tls::new()));
-                self.hand_over(flow, &piece, earlier, late, shared)
+                self.hand_over(&piece, earlier, late, voice)
             }
             // Not while the other side's first line may still become one of HTTP/1.
             Ok(Verdict::Http2) if !parsing && (!other_is_read || !matches!(self.parser, Parser::Http1(_))) => {
                 if !matches!(self.parser, Parser::Http2(_)) {
                     self.parser = Parser::Http2(Box::new(Http2::new(self.next_ordinal)));
                 }
-                self.hand_over(flow, &piece, earlier, late, shared)
+                self.hand_over(&piece, earlier, late, voice)
             }
             Ok(verdict) if verdict == Verdict::Http1 || parsing => {
                 if matches!(&self.parser, Parser::Http2(http2) if !http2.is_established()) {
                     self.parser = Parser::None; // that was a guess
                     *self.probe(piece.dir.opposite()) = Probe::new(true);
                 }
-                self.hand_over(flow, &piece, earlier, late, shared)
+                self.hand_over(&piece, earlier, late, voice)
             }
             // Nothing of ours: it never will be, or perhaps from the next segment on.
             Ok(_) | Err(socks::Step::Refused) if late => {
@@ -447,16 +453,22 @@ impl<S: MessageSink> Conversation<S> {
     }
 
     /// Counts a tunnel; `false` when it is too deep to be read.
-    fn enter_tunnel(&mut self, shared: &mut S) -> bool {
+    fn enter_tunnel<S: MessageSink>(&mut self, voice: &mut Voice<'_, S>) -> bool {
         let fits = self.depth < TUNNEL_LIMIT;
         self.depth = self.depth.saturating_add(1);
-        shared.counters().tunnel_limit_hits += u64::from(!fits);
+        voice.counters().tunnel_limit_hits += u64::from(!fits);
         fits
     }
 
     /// Gives a direction to the parser, of HTTP/1 where there is none, and tells it how the direction
     /// was joined. The first `earlier` bytes held of it are read before this piece.
-    fn hand_over(&mut self, flow: &FlowInfo, piece: &Piece<'_>, earlier: usize, late: bool, shared: &mut S) -> Step {
+    fn hand_over<S: MessageSink>(
+        &mut self,
+        piece: &Piece<'_>,
+        earlier: usize,
+        late: bool,
+        voice: &mut Voice<'_, S>,
+    ) -> Step {
         let probe = std::mem::replace(self.probe(piece.dir), Probe::Read);
         let parsing = self.is_parsing();
         if matches!(self.parser, Parser::None) {
@@ -465,33 +477,32 @@ impl<S: MessageSink> Conversation<S> {
         match &mut self.parser {
             Parser::Http1(http1) => http1.begin(piece.dir, late),
             Parser::Http2(http2) => http2.begin(piece.dir, late, !parsing),
-            Parser::None | Parser::Idle(_) | Parser::Tls(_) | Parser::Stopped => {}
+            Parser::None | Parser::Tls(_) | Parser::Stopped => {}
         }
         if let Probe::Undecided { held: Some(mut before), .. } = probe
             && earlier > 0
         {
             before.bytes.truncate(earlier);
             let offset = piece.offset.saturating_sub(earlier as u64);
-            self.read(flow, Piece { offset, bytes: &before.bytes, at: before.first, ..*piece }, shared);
+            self.read(Piece { offset, bytes: &before.bytes, at: before.first, ..*piece }, voice);
         }
         Step::Again(0)
     }
 
     /// Feeds the parser.
-    fn read(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) -> Step {
-        let mut voice = Voice { state: &mut self.state, sink: shared, flow };
+    fn read<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) -> Step {
         let http1 = match &mut self.parser {
             Parser::Http1(http1) => http1,
             Parser::Tls(tls) => {
-                return match tls.on_data(piece.dir, piece.bytes, piece.at, &mut voice) {
-                    Interest::StopFlow if tls.is_agreed() => Step::Done(self.stop(flow, piece.at, shared)),
+                return match tls.on_data(piece.dir, piece.bytes, piece.at, voice) {
+                    Interest::StopFlow if tls.is_agreed() => Step::Done(self.stop(piece.at, voice)),
                     // Until both sides have agreed on TLS, a hello may be a decoy.
                     Interest::StopFlow | Interest::StopDirection => self.leave_be(&piece),
                     interest => Step::Done(interest),
                 };
             }
             Parser::Http2(http2) => {
-                return match http2.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
+                return match http2.on_data(piece.dir, piece.offset, piece.bytes, piece.at, voice) {
                     http2::Reading::Read(interest) => Step::Done(interest),
                     http2::Reading::NotHttp2 { used } => {
                         self.parser = Parser::None;
@@ -500,9 +511,9 @@ impl<S: MessageSink> Conversation<S> {
                     }
                 };
             }
-            Parser::None | Parser::Idle(_) | Parser::Stopped => return Step::Done(self.otherwise()),
+            Parser::None | Parser::Stopped => return Step::Done(self.otherwise()),
         };
-        match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, &mut voice) {
+        match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, voice) {
             Reading::Read(interest) => Step::Done(interest),
             Reading::NotHttp => self.leave_be(&piece),
             Reading::ToHttp2 { used, client, ordinal } => {
@@ -513,7 +524,7 @@ impl<S: MessageSink> Conversation<S> {
             Reading::Upgraded => {
                 self.next_ordinal = http1.next_ordinal();
                 self.recognised = true;
-                shared.counters().upgrades_unread += 1;
+                voice.counters().upgrades_unread += 1;
                 self.parser = Parser::None;
                 self.probes = [Probe::Foreign, Probe::Foreign];
                 Step::Done(Interest::Continue)
@@ -521,8 +532,8 @@ impl<S: MessageSink> Conversation<S> {
             Reading::Tunnel { used } => {
                 self.next_ordinal = http1.next_ordinal();
                 self.recognised = true;
-                if !self.enter_tunnel(shared) {
-                    return Step::Done(self.stop(flow, piece.at, shared));
+                if !self.enter_tunnel(voice) {
+                    return Step::Done(self.stop(piece.at, voice));
                 }
                 self.parser = Parser::None;
                 self.probes = [Probe::new(false), Probe::new(false)];
@@ -532,22 +543,20 @@ impl<S: MessageSink> Conversation<S> {
     }
 
     /// Nothing more will be read.
-    fn stop(&mut self, flow: &FlowInfo, at: Stamp, shared: &mut S) -> Interest {
+    fn stop<S: MessageSink>(&mut self, at: Stamp, voice: &mut Voice<'_, S>) -> Interest {
         let recognised = self.is_recognised();
         if let Parser::Tls(tls) = &self.parser {
-            if let Some(count) = shared.counters().tls_versions.get_mut(tls.label_index()) {
+            if let Some(count) = voice.counters().tls_versions.get_mut(tls.label_index()) {
                 *count += 1;
             }
-            shared.on_message(&mut self.state, flow, Message::TlsOpaque);
+            voice.say(Message::TlsOpaque);
         }
         if !matches!(self.parser, Parser::Stopped) {
-            shared.counters().unknown_protocol += u64::from(!recognised && self.unread > 0);
+            voice.counters().unknown_protocol += u64::from(!recognised && self.unread > 0);
+            voice.say(Message::End { at });
             self.parser = Parser::Stopped;
             self.said = None;
             self.probes = [Probe::Foreign, Probe::Foreign];
-        }
-        if !std::mem::replace(&mut self.ended, true) {
-            shared.on_message(&mut self.state, flow, Message::End { at });
         }
         Interest::StopFlow
     }
@@ -557,7 +566,7 @@ impl<S: MessageSink> Conversation<S> {
         match &self.parser {
             Parser::Http1(http1) => http1.is_established(),
             Parser::Http2(http2) => http2.is_established(),
-            Parser::Tls(_) | Parser::Idle(_) => true,
+            Parser::Tls(_) => true,
             Parser::None | Parser::Stopped => false,
         }
     }
@@ -570,7 +579,7 @@ impl<S: MessageSink> Conversation<S> {
     const fn otherwise(&self) -> Interest {
         match self.parser {
             Parser::Stopped => Interest::StopFlow,
-            Parser::None | Parser::Http1(_) | Parser::Idle(_) | Parser::Http2(_) | Parser::Tls(_) => Interest::Continue,
+            Parser::None | Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_) => Interest::Continue,
         }
     }
 

@@ -10,8 +10,6 @@ mod socks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
-#[cfg(test)]
-mod tunnels;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -124,6 +122,10 @@ impl<'a> ResponseHead<'a> {
 fn all<'s>(headers: &'s [Header<'_>], name: &'s str) -> impl Iterator<Item = &'s [u8]> + 's {
     headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(name.as_bytes())).map(|h| h.value.as_ref())
 }
+
+/// Requests of one connection that may wait for their replies. Beyond it pairing is lost, tokens are still
+/// read.
+pub const PIPELINE_LIMIT: u32 = 128;
 
 /// Ordinals from here on are of requests that only a rival copy of bytes holds: they count down from
 /// the highest, and no reply answers them.
@@ -243,6 +245,26 @@ pub enum Message<'a> {
     },
 }
 
+/// A request whose fields are, byte for byte, those of the request told last on its connection: most
+/// requests of a client are. Its fields were not read again.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    /// Which request of this connection.
+    pub ordinal: u32,
+    /// Direction it travels: from the client.
+    pub dir: Direction,
+    /// Frame of its first byte.
+    pub first: Stamp,
+    /// Frame that completed the head.
+    pub complete: Stamp,
+    /// Method as on the wire.
+    pub method: &'a [u8],
+    /// Request target as on the wire.
+    pub target: &'a [u8],
+    /// Version.
+    pub version: HttpVersion,
+}
+
 /// In what two plausible readings of one message differ (RFC 9112 §6.3, §11.2; RFC 6093 for urgent
 /// bytes); the words of alerts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -271,6 +293,18 @@ pub trait MessageSink {
 
     /// One message of a flow.
     fn on_message(&mut self, state: &mut Self::FlowState, flow: &FlowInfo, message: Message<'_>);
+
+    /// The key of the hashes by which fields are known again, random in the daemon: nobody can make two
+    /// requests look alike.
+    fn fields_key(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
+    /// A request that repeats the fields of the one told last. False when the sink has to see them: then
+    /// nothing has happened, and the request is told as [`Message::Request`].
+    fn on_again(&mut self, _state: &mut Self::FlowState, _flow: &FlowInfo, _again: &Again<'_>) -> bool {
+        false
+    }
 
     /// How many bytes of the body are wanted of the message whose head was told last: a form, a
     /// token endpoint's reply. 0 for none; they are held until told, so ask for few.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters, TlsVersion};
+use super::{Again, Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters, TlsVersion};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::flow::{AnomalyKind, CloseReason, Direction, FlowId, FlowInfo, Interest, StreamConsumer, StreamEvent};
@@ -45,6 +45,10 @@ pub(crate) struct Recorder {
     pub(crate) counters: ProtoCounters,
     /// Bytes that are wanted of every body.
     pub(crate) wanted: usize,
+    /// Takes requests that repeat the fields of the one before without them.
+    pub(crate) takes_again: bool,
+    /// How often it did.
+    pub(crate) again: usize,
 }
 
 impl MessageSink for Recorder {
@@ -84,6 +88,20 @@ impl MessageSink for Recorder {
             Message::TlsOpaque => Seen::TlsOpaque,
             Message::End { .. } => Seen::End,
         });
+    }
+
+    fn on_again(&mut self, (): &mut (), _: &FlowInfo, again: &Again<'_>) -> bool {
+        let before = self.messages.iter().rev().find_map(|m| match m {
+            Seen::Request { headers, .. } => Some(headers.clone()),
+            _ => None,
+        });
+        let Some(headers) = before.filter(|_| self.takes_again) else { return false };
+        self.again += 1;
+        self.frames.push((again.first.frame.number, again.complete.frame.number));
+        let (method, target) = (latin1(again.method), latin1(again.target));
+        let Again { ordinal, dir, version, .. } = *again;
+        self.messages.push(Seen::Request { ordinal, dir, method, target, version, headers });
+        true
     }
 
     fn body_wanted(&mut self, (): &mut ()) -> usize {

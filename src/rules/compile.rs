@@ -24,24 +24,21 @@ pub(super) struct Compiler {
 
 impl Compiler {
     /// Adds a file; its entries take the place of those of the same id in earlier files. A detector
-    /// keeps what its new entry does not say.
-    pub(super) fn add(&mut self, file: &str, text: &str, layer: u16, document: Document) -> Result<(), RuleError> {
+    /// keeps what its new entry does not say. Gives the entries' mistakes.
+    pub(super) fn add(&mut self, file: &str, text: &str, layer: u16, document: Document) -> Vec<RuleError> {
         let sources = Sources::new(file, text);
-        let tokens = document.tokens.iter().map(|entry| ("token", entry.token.as_str()));
-        let agents = document.agents.iter().map(|entry| ("agent", entry.agent.as_str()));
-        let detectors = document.detectors.iter().map(|entry| ("detector", entry.detector.as_str()));
-        let mut ids = HashSet::new();
-        for (kind, id) in tokens.chain(agents).chain(detectors) {
-            if !ids.insert((kind, id)) {
-                return Err(RuleError::twice(file, text, kind, id));
-            }
-        }
+        let mut errors = twice(file, text, &document);
+        let mut wrong = |word: &str, message: String| errors.push(RuleError::about(file, text, word, message));
         for (index, entry) in document.tokens.into_iter().enumerate() {
             let id = entry.token.clone();
-            let rule = token(entry, layer).map_err(|e| RuleError::about(file, text, &id, e))?;
-            self.tokens.retain(|known| known.id != rule.id);
-            self.tokens.push(rule);
-            self.note(sources.entry("token", id, "tokens", index));
+            match token(entry, layer) {
+                Ok(rule) => {
+                    self.tokens.retain(|known| known.id != rule.id);
+                    self.tokens.push(rule);
+                    self.note(sources.entry("token", id, "tokens", index));
+                }
+                Err(message) => wrong(&id, message),
+            }
         }
         for (index, entry) in document.login.into_iter().enumerate() {
             let id = if entry.hosts.is_empty() { "*".to_owned() } else { entry.hosts.join(",") };
@@ -57,25 +54,27 @@ impl Compiler {
         for (index, entry) in document.detectors.into_iter().enumerate() {
             let name = entry.detector.clone();
             let known = |position| self.detectors.iter().find(|(p, _)| *p == position).map(|(_, settings)| settings);
-            let (position, settings) = detector(entry, known).map_err(|e| RuleError::about(file, text, &name, e))?;
-            self.detectors.retain(|(known, _)| *known != position);
-            self.detectors.push((position, settings));
-            self.note(sources.entry("detector", name, "detectors", index));
+            match detector(entry, known) {
+                Ok((position, settings)) => {
+                    self.detectors.retain(|(known, _)| *known != position);
+                    self.detectors.push((position, settings));
+                    self.note(sources.entry("detector", name, "detectors", index));
+                }
+                Err(message) => wrong(&name, message),
+            }
         }
         for (name, points) in document.weights {
-            let signal = SignalName::ALL.into_iter().find(|s| s.as_str() == name);
-            let Some(signal) = signal else {
-                let message = unknown("signal", &name, SignalName::ALL.map(SignalName::as_str));
-                return Err(RuleError::about(file, text, &name, message));
-            };
-            if points > 100 {
-                return Err(RuleError::about(file, text, &name, format!("{name} weighs {points}, expected 0 to 100")));
+            match SignalName::ALL.into_iter().find(|signal| signal.as_str() == name) {
+                None => wrong(&name, unknown("signal", &name, SignalName::ALL.map(SignalName::as_str))),
+                Some(_) if points > 100 => wrong(&name, format!("{name} weighs {points}, expected 0 to 100")),
+                Some(signal) => {
+                    self.weights.set(signal, points);
+                    let text = format!("{name}: {points}\n");
+                    self.note(Entry { kind: "weight", id: name, source: file.to_owned(), text, instead_of: None });
+                }
             }
-            self.weights.set(signal, points);
-            let text = format!("{name}: {points}\n");
-            self.note(Entry { kind: "weight", id: name, source: file.to_owned(), text, instead_of: None });
         }
-        Ok(())
+        errors
     }
 
     fn note(&mut self, mut entry: Entry) {
@@ -114,6 +113,16 @@ impl Compiler {
             warnings: Vec::new(),
         }
     }
+}
+
+/// Rules that one file says more than once.
+fn twice(file: &str, text: &str, document: &Document) -> Vec<RuleError> {
+    let tokens = document.tokens.iter().map(|entry| ("token", entry.token.as_str()));
+    let agents = document.agents.iter().map(|entry| ("agent", entry.agent.as_str()));
+    let detectors = document.detectors.iter().map(|entry| ("detector", entry.detector.as_str()));
+    let (mut once, mut again) = (HashSet::new(), HashSet::new());
+    let repeated = tokens.chain(agents).chain(detectors).filter(|rule| !once.insert(*rule) && again.insert(*rule));
+    repeated.map(|(kind, id)| RuleError::twice(file, text, kind, id)).collect()
 }
 
 /// The YAML of a file's entries, for people to read.
@@ -212,8 +221,6 @@ fn login(entry: LoginEntry) -> LoginRule {
         hosts: Hosts::from_words(&entry.hosts),
         paths: patterns(&entry.paths),
         logout_paths: patterns(&entry.logout_paths),
-        mfa_paths: patterns(&entry.mfa_paths),
-        user_field: entry.user_field.map(String::into_boxed_str),
     }
 }
 

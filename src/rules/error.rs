@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::document::{Mistake, places};
+
 /// A rule file that cannot be used: file, place, and what was expected.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RuleError {
@@ -32,10 +34,16 @@ impl RuleError {
         Self::Unreadable { file: path.display().to_string(), cause: cause.to_string() }
     }
 
-    pub(super) fn yaml(file: &str, error: &serde_yaml::Error) -> Self {
-        let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-        let message = error.to_string().replace(&format!(" at line {line} column {column}"), "");
+    pub(super) fn yaml(file: &str, Mistake { line, column, message }: Mistake) -> Self {
         Self::Wrong { file: file.to_owned(), line, column, message: with_nearest(message) }
+    }
+
+    /// Where it is, for the order in which mistakes are told.
+    pub(super) const fn place(&self) -> (usize, usize) {
+        match *self {
+            Self::Unreadable { .. } => (0, 0),
+            Self::Wrong { line, column, .. } => (line, column),
+        }
     }
 
     /// A mistake about `word`, which stands somewhere in `text`: its first place there is named.
@@ -53,20 +61,6 @@ impl RuleError {
         let message = format!("{kind} `{id}` is given twice in this file{first}");
         Self::Wrong { file: file.to_owned(), line, column, message }
     }
-}
-
-/// Lines and columns, from 1, where `word` stands as a whole word.
-fn places<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
-    let inner = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let whole = move |line: &str, at: usize| {
-        let before = line.get(..at).and_then(|rest| rest.chars().next_back());
-        let after = line.get(at + word.len()..).and_then(|rest| rest.chars().next());
-        !before.is_some_and(inner) && !after.is_some_and(inner)
-    };
-    text.lines().enumerate().flat_map(move |(n, line)| {
-        let found = line.match_indices(word).map(|(at, _)| at).filter(move |at| whole(line, *at));
-        found.map(move |at| (n + 1, at + 1))
-    })
 }
 
 /// Adds the nearest of the words that a message lists as expected.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::document::{self, Spared};
 use super::error::RuleError;
 use crate::detect::Severity;
 use crate::identity::user_agent::Kind;
@@ -51,8 +52,16 @@ fn weights<'de, D: serde::Deserializer<'de>>(map: D) -> Result<Vec<(String, u8)>
 struct Later;
 
 impl<'de> Deserialize<'de> for Later {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("exceptions and tests are not available in this version"))
+    fn deserialize<D: serde::Deserializer<'de>>(part: D) -> Result<Self, D::Error> {
+        struct Refusing;
+        impl serde::de::Visitor<'_> for Refusing {
+            type Value = Later;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("nothing: exceptions, tests, mfa_paths and user_field are not available in this version")
+            }
+        }
+        part.deserialize_any(Refusing)
     }
 }
 
@@ -136,9 +145,10 @@ pub(super) struct LoginEntry {
     pub(super) paths: Vec<String>,
     #[serde(default)]
     pub(super) logout_paths: Vec<String>,
-    #[serde(default)]
-    pub(super) mfa_paths: Vec<String>,
-    pub(super) user_field: Option<String>,
+    #[serde(default, rename = "mfa_paths")]
+    _mfa_paths: Option<Later>,
+    #[serde(default, rename = "user_field")]
+    _user_field: Option<Later>,
 }
 
 /// One program.
@@ -200,15 +210,20 @@ impl From<SeverityEntry> for crate::detect::SeverityRule {
     }
 }
 
-/// Reads a file's text.
-pub(super) fn read(name: &str, text: &str) -> Result<Document, RuleError> {
-    let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
-    if empty {
-        return Ok(Document::default());
+/// Reads a file's text as far as it can be: what is there but for the mistakes, and those.
+pub(super) fn read(name: &str, text: &str) -> (Document, Vec<RuleError>) {
+    if document::is_empty(text) {
+        return (Document::default(), Vec::new());
     }
-    let document: Document = serde_yaml::from_str(text).map_err(|e| RuleError::yaml(name, &e))?;
-    match document.schema {
-        None | Some(1) => Ok(document),
-        Some(other) => Err(RuleError::about(name, text, "schema", format!("schema is {other}, expected 1"))),
+    let mut spared = Spared::new();
+    let (_, mistakes) = document::read(text, &mut spared, |yaml| Document::deserialize(yaml));
+    // What is left of an entry in which there is a mistake would only seem to have more.
+    let mut spared = spared.iter().filter_map(|path| path.split_inclusive(']').next()).map(String::from).collect();
+    let (read, _) = document::read(text, &mut spared, |yaml| Document::deserialize(yaml));
+    let mut errors: Vec<_> = mistakes.into_iter().map(|mistake| RuleError::yaml(name, mistake)).collect();
+    let read = read.unwrap_or_default();
+    if let Some(other) = read.schema.filter(|schema| *schema != 1) {
+        errors.push(RuleError::about(name, text, "schema", format!("schema is {other}, expected 1")));
     }
+    (read, errors)
 }

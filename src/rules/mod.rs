@@ -1,10 +1,11 @@
 //! Floor 9: which rules hold? YAML files → the typed rules of the lower floors.
 //!
 //! The built-in files are part of the program; those of the operator override their entries by id.
-//! `file` is the form of a file, `compile` makes rules of it, `error` says what is wrong and where,
-//! `gist` shows an entry in one line.
+//! `document` reads YAML on after a mistake, `file` is the form of a file, `compile` makes rules of it,
+//! `error` says what is wrong and where, `gist` shows an entry in one line.
 
 mod compile;
+pub mod document;
 mod error;
 mod file;
 mod gist;
@@ -83,7 +84,7 @@ pub const KINDS: [&str; 5] = ["token", "login", "agent", "detector", "weight"];
 /// `*.yml` of a directory in order of their names.
 ///
 /// # Errors
-/// Every file that cannot be used, each with its first mistake.
+/// Every mistake in every file.
 pub fn load(builtin: bool, paths: &[PathBuf]) -> Result<RuleSet, Vec<RuleError>> {
     let mut texts: Vec<(String, String)> = Vec::new();
     if builtin {
@@ -110,9 +111,10 @@ pub fn load(builtin: bool, paths: &[PathBuf]) -> Result<RuleSet, Vec<RuleError>>
     let mut compiler = compile::Compiler::default();
     for (layer, (name, text)) in texts.iter().enumerate() {
         let layer = u16::try_from(layer).unwrap_or(u16::MAX);
-        if let Err(error) = file::read(name, text).and_then(|document| compiler.add(name, text, layer, document)) {
-            errors.push(error);
-        }
+        let (document, mut mistakes) = file::read(name, text);
+        mistakes.extend(compiler.add(name, text, layer, document));
+        mistakes.sort_by_key(RuleError::place);
+        errors.append(&mut mistakes);
     }
     if errors.is_empty() { Ok(RuleSet { warnings, ..compiler.finish() }) } else { Err(errors) }
 }

@@ -138,11 +138,27 @@ fn mistakes_are_told_with_their_place_and_the_nearest_word() {
         ("tokens:\n  - {token: a, where: [], class: session}\n", "expected at least one place"),
         ("tokens:\n  - {token: a, where: [{cookie: A, query: B}], class: session}\n", "exactly one of"),
         ("exceptions: []\n", "not available in this version"),
+        (
+            "login:\n  - mfa_paths: [/otp]\n",
+            "own.yaml:2:16: login[0].mfa_paths: invalid type: sequence, expected nothing: exceptions, tests, mfa_paths",
+        ),
+        ("login:\n  - user_field: name\n", "user_field are not available in this version"),
         ("tokens: [\n", "own.yaml:"),
     ] {
         let error = loaded(text).err().unwrap_or_else(|| panic!("{text:?} is taken"));
         assert!(error.contains(expected) && error.starts_with("own.yaml:"), "{text:?}: {error}");
     }
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let text = "tokens:\n  - {token: a, where: [{cooky: A}], class: session}\n  - {token: b, where: [], class: session}\n  \
+                - {token: c, where: [{cookie: C}], class: sesion}\n  - {token: d, where: [{cookie: D}], class: idp}\n  \
+                - {token: d, where: [{cookie: D}], class: idp}\ndetectors:\n  - {detector: token.new_clint}\n\
+                weights: {netwrk: 5, network: 101, tool: 300}\nexceptions: []\n";
+    let all = loaded(text).unwrap_err();
+    let lines: Vec<&str> = all.lines().map(|line| line.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["2", "3", "4", "6", "8", "9", "9", "9", "10"], "{all}");
 }
 
 #[test]

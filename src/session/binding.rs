@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::observation::BindingView;
+use super::turns::Turns;
 use super::{actor, neighbours::Neighbours};
 use crate::base::ids::{Digest16, DigestKey, TokenRef};
 use crate::base::net::MacAddr;
@@ -26,8 +28,6 @@ const OTHER_ORDERS: usize = 4;
 /// suspects and movers have is boxed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Binding {
-    /// Keyed digest of (session, actor).
-    pub id: Digest16,
     /// The actor: its first address, its latest user agent.
     pub client: ClientIdentity,
     /// First use.
@@ -46,12 +46,16 @@ pub struct Binding {
 /// What few actors have.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Rare {
+    /// Keyed digest of (session, actor).
+    id: Option<Digest16>,
     /// Of a suspect: what speaks against it.
     suspicion: Suspicion,
     /// Other addresses that were explained as the same client, latest last.
     addresses: SmallVec<[IpAddr; 1]>,
     /// Further header orders, each opposed to those before.
     orders: SmallVec<[Arc<HeaderOrder>; 1]>,
+    /// In which turns it used addresses that nothing but its MAC address joins.
+    places: Turns,
 }
 
 /// What is known of a suspect beside its requests.
@@ -68,11 +72,10 @@ pub struct Suspicion {
 }
 
 impl Binding {
-    /// The first use of `session` by `client`.
+    /// The first use of a session by `client`, who has no name yet.
     #[must_use]
-    pub fn new(session: TokenRef, client: &ClientIdentity, at: Timestamp, key: &DigestKey) -> Self {
+    pub fn new(client: &ClientIdentity, at: Timestamp) -> Self {
         Self {
-            id: actor_id(key, session, client),
             client: client.clone(),
             first_seen: at,
             last_seen: at,
@@ -83,11 +86,25 @@ impl Binding {
         }
     }
 
+    /// Keyed digest of (session, actor); zeros while it has no name.
+    #[must_use]
+    pub fn id(&self) -> Digest16 {
+        self.rare.as_ref().and_then(|rare| rare.id).unwrap_or_default()
+    }
+
+    /// Names the actor of `session` by what it was first seen as. A digest costs more than all else that a
+    /// usual session needs, so only those get one of whom there may be something to be told.
+    pub fn name(&mut self, session: TokenRef, key: &DigestKey) {
+        if self.rare.as_ref().is_none_or(|rare| rare.id.is_none()) {
+            self.rare().id = Some(actor_id(key, session, &self.client));
+        }
+    }
+
     /// An owned view.
     #[must_use]
     pub fn view(&self) -> BindingView {
         BindingView {
-            id: self.id,
+            id: self.id(),
             client: self.client.clone(),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
@@ -174,6 +191,47 @@ impl Binding {
             && known.language == now.language
             && (known.frame_mac, known.direct) == (now.frame_mac, now.direct)
             && known.mac == mac.or(now.mac)
+            && self.rare.as_ref().is_none_or(|rare| rare.places.is_empty())
+    }
+
+    /// Notes from where the actor comes this time, where nothing but its MAC address says that it is still
+    /// the same: one host moves, but does not go to and fro. When it does, the addresses are taken
+    /// apart, and true is given: another host goes by that MAC address.
+    pub fn goes_to_and_fro(
+        &mut self,
+        now: &ClientIdentity,
+        at: Timestamp,
+        gap: Duration,
+        neighbours: &Neighbours,
+    ) -> bool {
+        let (first_seen, last_seen, home) = (self.first_seen, self.last_seen, place(&self.client));
+        let known = self.rare.as_ref().is_some_and(|rare| !rare.places.is_empty());
+        let elsewhere = self.client.address != now.address && self.is_joined_by_mac_only(now, neighbours);
+        let back = known && self.client.address == now.address;
+        if !elsewhere && !back {
+            return false;
+        }
+        let rare = self.rare();
+        if rare.places.is_empty() {
+            rare.places = Turns::of(home, first_seen, last_seen);
+        }
+        rare.places.note(place(now), at);
+        let to_and_fro = !rare.places.partners(gap).is_empty();
+        if to_and_fro {
+            let places = std::mem::take(&mut rare.places);
+            rare.addresses.retain(|address| !places.has(place_of(*address)));
+        }
+        to_and_fro
+    }
+
+    /// Whether `now` has another address of this actor's family and would be somebody else without its MAC
+    /// address. IPv6 hosts have several addresses by design.
+    fn is_joined_by_mac_only(&self, now: &ClientIdentity, neighbours: &Neighbours) -> bool {
+        let (Some(IpAddr::V4(_)), Some(IpAddr::V4(_))) = (self.client.address, now.address) else { return false };
+        let without_mac = |client: &ClientIdentity| ClientIdentity { mac: None, ..client.clone() };
+        let same_mac = now.mac.is_some() && self.client.mac == now.mac;
+        same_mac
+            && actor::compare(&without_mac(&self.client), &without_mac(now), neighbours, false).address.is_different()
     }
 
     /// Counts what the server made of one of its requests.
@@ -253,10 +311,10 @@ impl Binding {
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| {
-            let Rare { addresses, orders, .. } = &**rare;
+            let Rare { addresses, orders, places, .. } = &**rare;
             let addresses = if addresses.spilled() { addresses.capacity() * size_of::<IpAddr>() } else { 0 };
             let orders = if orders.spilled() { orders.capacity() * size_of::<Arc<HeaderOrder>>() } else { 0 };
-            size_of::<Rare>() + addresses + orders
+            size_of::<Rare>() + addresses + orders + places.heap_bytes()
         })
     }
 }
@@ -279,12 +337,26 @@ fn actor_id(key: &DigestKey, session: TokenRef, client: &ClientIdentity) -> Dige
     ])
 }
 
-/// What names an actor: its address (IPv4 mapped into IPv6; zero when unknown) and its program.
-pub(super) fn traits(client: &ClientIdentity) -> ([u8; 16], &str, &str, u32) {
-    let address = client.address.map_or([0; 16], |address| match address {
+/// Its address as a participant of turns.
+fn place(client: &ClientIdentity) -> Digest16 {
+    Digest16(traits(client).0)
+}
+
+fn place_of(address: IpAddr) -> Digest16 {
+    Digest16(mapped(address))
+}
+
+/// IPv4 mapped into IPv6.
+fn mapped(address: IpAddr) -> [u8; 16] {
+    match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
-    });
+    }
+}
+
+/// What names an actor: its address (IPv4 mapped into IPv6; zero when unknown) and its program.
+pub(super) fn traits(client: &ClientIdentity) -> ([u8; 16], &str, &str, u32) {
+    let address = client.address.map_or([0; 16], mapped);
     let (family, os, major) =
         client.user_agent.as_ref().map_or(("", "", 0), |ua| (ua.family.as_ref(), ua.os.as_ref(), ua.major));
     (address, family, os, major)

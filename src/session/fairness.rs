@@ -10,30 +10,8 @@ use foldhash::fast::FixedState;
 
 use crate::base::ids::TokenRef;
 use crate::base::index::Index;
+use crate::base::net::Source;
 use crate::base::slab::Slab;
-
-/// A source of sessions: an IPv4 address or an IPv6 /64.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Source([u8; 16]);
-
-impl Source {
-    /// The source as bytes.
-    #[must_use]
-    pub const fn bytes(self) -> [u8; 16] {
-        self.0
-    }
-}
-
-/// The source that an address belongs to.
-#[must_use]
-pub fn source(address: Option<IpAddr>) -> Source {
-    let bits = match address {
-        None => 0,
-        Some(IpAddr::V4(v4)) => 0xffff_0000_0000 | u128::from(v4.to_bits()),
-        Some(IpAddr::V6(v6)) => v6.to_bits() & !u128::from(u64::MAX),
-    };
-    Source(bits.to_be_bytes())
-}
 
 /// No neighbour in a list.
 const NONE: u32 = u32::MAX;
@@ -107,7 +85,7 @@ impl Fairness {
 
     /// A session arrived, owned by the client at `address`.
     pub fn push(&mut self, address: Option<IpAddr>, session: TokenRef) -> Place {
-        let source = source(address);
+        let source = Source::from(address);
         let owner = match self.owner_of(source) {
             Some(owner) => {
                 self.unlink_owner(owner);
@@ -165,7 +143,7 @@ impl Fairness {
 
     /// The sessions that arrived last from where `address` belongs to, at most `most`, the latest first.
     pub fn latest(&self, address: Option<IpAddr>, most: usize) -> impl Iterator<Item = &TokenRef> {
-        let newest = self.owner_of(source(address)).and_then(|owner| self.owners.get(owner)).map(|owner| owner.newest);
+        let newest = self.owner_of(address.into()).and_then(|owner| self.owners.get(owner)).map(|owner| owner.newest);
         let newest = newest.and_then(|place| self.standings.get(place));
         let backwards = iter::successors(newest, |standing| self.standings.get(standing.older));
         backwards.take(most).map(|standing| &standing.session)

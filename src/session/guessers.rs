@@ -8,8 +8,8 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use super::fairness::{Source, source};
 use crate::base::ids::TokenRef;
+use crate::base::net::Source;
 use crate::base::time::Timestamp;
 use crate::token::{Outcome, RequestId, TokenSighting};
 
@@ -26,8 +26,21 @@ pub type Guesser = (Source, Arc<str>);
 struct Guess {
     value: TokenRef,
     at: Timestamp,
-    refused: bool,
-    accepted: bool,
+    answer: Answer,
+}
+
+/// What a server made of a guess.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Answer {
+    /// Nothing that says more.
+    #[default]
+    Unknown,
+    /// A rejection, or an error and another value.
+    Rejected,
+    /// Success, and another value in its place.
+    Renewed,
+    /// Success.
+    Accepted,
 }
 
 /// Values of one guesser in the last minute.
@@ -35,8 +48,10 @@ struct Guess {
 pub struct Tries {
     /// Distinct values.
     pub values: u32,
-    /// Of these, rejected or answered with another value.
-    pub refused: u32,
+    /// Of these, rejected, or answered with an error and another value.
+    pub rejected: u32,
+    /// Of these, answered with success and another value.
+    pub renewed: u32,
     /// Of these, accepted as they were.
     pub accepted: u32,
 }
@@ -114,6 +129,12 @@ impl Guessers {
         }
     }
 
+    /// Whether a request with guesses waits for its reply.
+    #[must_use]
+    pub fn awaits(&self, request: RequestId) -> bool {
+        self.waiting.contains_key(&request)
+    }
+
     /// The guesses of a request, which wait no longer.
     fn take(&mut self, request: RequestId) -> SmallVec<[TokenSighting; 1]> {
         let waiting = self.waiting.remove(&request).unwrap_or_default();
@@ -160,21 +181,31 @@ impl Guessers {
         let mut tried = SmallVec::new();
         for sighting in self.take(request) {
             let (outcome, renewed) = said(sighting.token.token);
-            let refused = renewed || outcome == Outcome::Rejected;
-            if refused {
+            let answer = match (outcome, renewed) {
+                (Outcome::Rejected, _) | (Outcome::Unknown, true) => Answer::Rejected,
+                (Outcome::Accepted, true) => Answer::Renewed,
+                (Outcome::Accepted, false) => Answer::Accepted,
+                (Outcome::Unknown, false) => Answer::Unknown,
+            };
+            if matches!(answer, Answer::Rejected | Answer::Renewed) {
                 self.forget_before(sighting.at.ts, window);
                 self.refused(guesser(&sighting));
             }
             let Some(Tried { guesses, .. }) = self.known.get_mut(&guesser(&sighting)) else { continue };
             let Some(guess) = guess_of(guesses, &sighting) else { continue };
-            guess.refused = refused;
-            guess.accepted = !renewed && outcome == Outcome::Accepted;
+            if answer != Answer::Unknown {
+                guess.answer = answer;
+            }
             let now = guesses.back().map_or(Timestamp::MIN, |latest| latest.at);
             let mut tries = Tries::default();
             for guess in guesses.iter().filter(|guess| now.since(guess.at) <= window) {
                 tries.values += 1;
-                tries.refused += u32::from(guess.refused);
-                tries.accepted += u32::from(guess.accepted);
+                match guess.answer {
+                    Answer::Unknown => {}
+                    Answer::Rejected => tries.rejected += 1,
+                    Answer::Renewed => tries.renewed += 1,
+                    Answer::Accepted => tries.accepted += 1,
+                }
             }
             tried.push((sighting, tries));
         }
@@ -183,7 +214,7 @@ impl Guessers {
 }
 
 fn guesser(sighting: &TokenSighting) -> Guesser {
-    (source(sighting.request.like.client.address), Arc::clone(&sighting.token.id))
+    (sighting.request.like.client.address.into(), Arc::clone(&sighting.token.id))
 }
 
 /// The guess among those of a client; noted if it is new.
@@ -194,7 +225,7 @@ fn guess_of<'g>(guesses: &'g mut VecDeque<Guess>, sighting: &TokenSighting) -> O
         if guesses.len() >= VALUES {
             guesses.pop_front();
         }
-        guesses.push_back(Guess { value, at, refused: false, accepted: false });
+        guesses.push_back(Guess { value, at, answer: Answer::default() });
     }
     match known {
         Some(known) => guesses.get_mut(known),
@@ -206,7 +237,7 @@ fn guess_of<'g>(guesses: &'g mut VecDeque<Guess>, sighting: &TokenSighting) -> O
 mod tests {
     use super::super::testing::{World, client, curl, strong};
     use super::*;
-    use crate::session::SessionConfig;
+    use crate::session::{Guesses, SessionConfig};
 
     #[test]
     fn after_a_flood_of_clients_one_is_still_counted() {
@@ -220,10 +251,11 @@ mod tests {
         for n in 200..=u8::MAX {
             let seen = world.wait(0.1).exchange(&client("203.0.113.9", &curl()), &strong(n), Outcome::Rejected);
             for guesses in seen.iter().filter_map(|o| o.guesses) {
-                tries = Tries { values: guesses.values, refused: guesses.refused, accepted: guesses.accepted };
+                let Guesses { values, rejected, renewed, accepted, .. } = guesses;
+                tries = Tries { values, rejected, renewed, accepted };
             }
         }
-        assert_eq!(tries, Tries { values: 56, refused: 56, accepted: 0 });
+        assert_eq!(tries, Tries { values: 56, rejected: 56, ..Tries::default() });
     }
 
     #[test]

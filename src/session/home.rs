@@ -1,5 +1,5 @@
-//! Where does a session live? The servers that issued it or accepted its owner; sessions of one
-//! place share one note of it.
+//! Where does a session live? The servers that issued it, or accepted its owner first, and others of
+//! their site; sessions of one place share one note of it.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -8,6 +8,8 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+
+use crate::token::service;
 
 /// Servers that a session remembers as home.
 const SERVERS: usize = 8;
@@ -32,10 +34,11 @@ impl Home {
         self.servers.iter().copied()
     }
 
-    /// Whether it goes by this name.
+    /// Whether it goes by this name, or by another of the same registrable domain. Masked names say nothing.
     #[must_use]
-    pub fn is_named(&self, host: &str) -> bool {
-        !host.is_empty() && *host == *self.host
+    pub fn is_site_of(&self, host: &str) -> bool {
+        let is_name = !host.is_empty() && !host.contains('‹');
+        is_name && (*host == *self.host || service::share_a_domain(host, &self.host))
     }
 
     /// Whether a session that is at home at this server, asked for `host`, is nothing new.
@@ -103,6 +106,14 @@ impl Homes {
         Some(wider)
     }
 
+    /// A session that had this home is gone: nobody may have it any more.
+    pub fn left(&mut self, home: &Arc<Home>) {
+        // One is the set's own, one the caller's.
+        if Arc::strong_count(home) <= 2 && self.known.remove(home) {
+            self.bytes = self.bytes.saturating_sub(home.bytes());
+        }
+    }
+
     /// Drops homes that nobody has; looks only when there are an eighth more than were left the last time.
     /// So those that nobody has never take more memory than the sessions that had them.
     pub fn tidy(&mut self) {
@@ -130,8 +141,11 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &two));
         assert!(homes.widen(Some(&one), server(1), "other.test").is_none(), "the first name stays");
         let wider = homes.widen(Some(&one), server(2), "").unwrap();
-        assert!(wider.has(server(1)) && wider.has(server(2)) && wider.is_named("shop.test"));
-        assert!(!one.has(server(2)) && !wider.is_named("") && !wider.is_named("other.test"));
+        assert!(wider.has(server(1)) && wider.has(server(2)) && wider.is_site_of("shop.test"));
+        let masked = homes.widen(None, server(1), "‹…›").unwrap();
+        assert!(!masked.is_site_of("‹…›"), "two secrets look alike");
+        assert!(wider.is_site_of("www.shop.test") && !wider.is_site_of("shop.test.evil.test"));
+        assert!(!one.has(server(2)) && !wider.is_site_of("") && !wider.is_site_of("other.test"));
     }
 
     #[test]
@@ -147,5 +161,17 @@ mod tests {
             homes.tidy();
         }
         assert!(homes.known.len() <= 2 * 1024 && homes.bytes() < 400_000, "{}", homes.bytes());
+    }
+
+    #[test]
+    fn the_last_to_leave_a_home_takes_it_along() {
+        let mut homes = Homes::new(1);
+        let one = homes.widen(None, server(1), "shop.test").unwrap();
+        let two = Arc::clone(&one);
+        homes.left(&two);
+        assert_eq!(homes.known.len(), 1, "another has it");
+        drop(two);
+        homes.left(&one);
+        assert_eq!((homes.known.len(), homes.bytes()), (0, 0));
     }
 }

@@ -2,8 +2,8 @@
 //! said to be, and which of these claims are not to be believed.
 //!
 //! Anybody on a segment can say anything. A DHCP lease is believed; an ARP or neighbour claim that
-//! moves an address in use to another device without one raises an alarm for both, and nothing is
-//! explained by either for an hour.
+//! moves an address in use to another device without one raises an alarm for both, and so does a device
+//! that uses one token at two addresses in turn. Nothing is explained by either for an hour.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
@@ -238,7 +238,13 @@ impl Neighbours {
         (confirmed && self.is_device(frame_mac)).then_some(frame_mac)
     }
 
-    /// Whether the MAC took an address without a lease, or lost one so, in the last hour.
+    /// More than one host goes by this MAC address: it explains nothing for an hour.
+    pub fn distrust(&mut self, mac: MacAddr, at: Timestamp) {
+        self.alarm(mac, at);
+    }
+
+    /// Whether the MAC took an address without a lease, or lost one so, or was found to be more than one
+    /// host's, in the last hour.
     #[must_use]
     pub fn is_alarmed(&self, mac: MacAddr) -> bool {
         self.alarms.contains_key(&mac)

@@ -122,7 +122,7 @@ pub struct Member {
     /// Actors of one number differ in nothing but the address.
     pub kind: u8,
     /// It takes turns with another actor.
-    pub interleaved: bool,
+    pub interleaved: Option<Interleaving>,
 }
 
 /// Tokens of others that one actor presents.
@@ -143,8 +143,10 @@ pub struct Guesses {
     pub guesser: Digest16,
     /// Distinct values in the window.
     pub values: u32,
-    /// Of these, rejected or answered with another value.
-    pub refused: u32,
+    /// Of these, rejected, or answered with an error and another value.
+    pub rejected: u32,
+    /// Of these, answered with success and another value.
+    pub renewed: u32,
     /// Of these, accepted as they were.
     pub accepted: u32,
 }
@@ -152,7 +154,8 @@ pub struct Guesses {
 /// One actor using one session.
 #[derive(Clone, Debug)]
 pub struct BindingView {
-    /// Keyed digest of (session, actor): a stable name for "this suspect of this session".
+    /// Keyed digest of (session, actor): a stable name for "this suspect of this session". Zeros for an owner
+    /// who uses a live session alone.
     pub id: Digest16,
     /// The actor as last seen.
     pub client: ClientIdentity,

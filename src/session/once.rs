@@ -3,15 +3,15 @@
 //!
 //! Two sightings are one when token, method, path, query and user agent are equal, at most 50 ms lie
 //! between them, and the legs join: one ends where the other begins. Each leg is joined at most once
-//! on either side, so of two equal requests through one proxy neither hides the other.
+//! on either side, so of two equal requests through one proxy neither hides the other. Where nothing but
+//! the addresses speaks for a proxy, the first leg must have been answered: anybody can send one packet
+//! in the name of another.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::BuildHasher;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
 use crate::base::ids::TokenRef;
@@ -25,12 +25,11 @@ use crate::token::{RequestId, TokenSighting, TokenUse};
 /// The longest time between two legs of one request.
 const WINDOW: Duration = Duration::from_millis(50);
 
-/// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes. At
-/// 1 Gb/s of nothing but short requests 50 ms hold 30,000.
-const LEGS: usize = 65_536;
-
 /// Legs of one request that are looked at; beyond it the oldest goes. No honest way has more.
 const LEGS_OF_ONE: usize = 16;
+
+/// Legs that are passed in search of them: those of other requests are few, unless one is sent over and over.
+const LEGS_PASSED: usize = 64;
 
 /// What a sighting repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +59,7 @@ pub struct Repeat {
 #[derive(Debug)]
 struct Leg {
     key: Key,
-    /// Number of the leg before it with this key; [`NONE`] where there is none.
+    /// Number of the leg before it in its chain; [`NONE`] where there is none.
     before: u64,
     at: Timestamp,
     flow: FlowId,
@@ -70,6 +69,8 @@ struct Leg {
     address: Option<IpAddr>,
     agent: Option<Arc<UserAgent>>,
     inner_hop: bool,
+    /// The server has answered on this flow before the request.
+    answered: bool,
     /// The leg before it, towards the client, was seen.
     has_upstream: bool,
     /// The leg after it, towards the server, was seen.
@@ -79,8 +80,14 @@ struct Leg {
 /// No leg has this number.
 const NONE: u64 = u64::MAX;
 
-/// What must be equal: token, request, and whether it was issued.
-type Key = (TokenRef, u64, bool);
+/// What must be equal: token, request, and whether it was issued. A sum of keyed hashes, which nobody can
+/// choose.
+type Key = u64;
+
+fn key(token: TokenRef, request: u64, issued: bool) -> Key {
+    let token = token.0.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    token.wrapping_add(request.rotate_left(1)) ^ u64::from(issued)
+}
 
 /// Legs of the last moment.
 #[derive(Debug)]
@@ -89,9 +96,11 @@ pub struct Once {
     /// In the order of their arrival; they are numbered, the first is number `first`.
     legs: VecDeque<Leg>,
     first: u64,
-    /// The latest leg of each key, by the key's hash. Keys of one hash would take each other's place,
-    /// and a repeat would be told twice.
-    latest: HashMap<u64, u64, FixedState>,
+    /// Where chains of legs begin: the number of the latest leg whose key ends in these bits. What is told
+    /// of legs before `first` is out of date; nothing needs to be taken out.
+    latest: Vec<u64>,
+    /// Legs remembered, and repeated requests whose replies are awaited; beyond either the oldest goes.
+    limit: usize,
     repeated: BTreeSet<(RequestId, TokenRef)>,
     repeated_order: VecDeque<(RequestId, TokenRef)>,
     /// Repeats, in the order of [`Self::KINDS`].
@@ -112,14 +121,15 @@ impl Once {
     /// The kinds as they are counted: `duplicates_total{kind}`.
     pub const KINDS: [&'static str; 3] = ["proxy_leg", "nat_leg", "mirror"];
 
-    /// Nothing seen yet; `seed` keys the hash.
+    /// Nothing seen yet; room for `limit` legs.
     #[must_use]
-    pub fn new(topology: Arc<Topology>, seed: u64) -> Self {
+    pub fn new(topology: Arc<Topology>, limit: usize) -> Self {
         Self {
             topology,
             legs: VecDeque::new(),
             first: 0,
-            latest: HashMap::with_hasher(FixedState::with_seed(seed)),
+            latest: vec![NONE; 64],
+            limit: limit.max(1),
             repeated: BTreeSet::new(),
             repeated_order: VecDeque::new(),
             repeats: [0; 3],
@@ -136,7 +146,7 @@ impl Once {
             TokenUse::Deleted => return None,
         };
         let (id, request) = (sighting.request.id, &*sighting.request.like);
-        let key = (sighting.token.token, sighting.request.hash?, issued);
+        let key = key(sighting.token.token, sighting.request.hash?, issued);
         let mut leg = Leg {
             key,
             before: NONE,
@@ -148,16 +158,16 @@ impl Once {
             address: request.client.address,
             agent: request.client.user_agent.clone(),
             inner_hop: request.inner_hop,
+            answered: !request.one_sided,
             has_upstream: false,
             has_downstream: false,
         };
         self.forget_before(leg.at);
-        let hash = self.latest.hasher().hash_one(key);
-        let number = self.first + self.legs.len() as u64;
-        leg.before = self.latest.insert(hash, number).unwrap_or(NONE);
-        let repeat = self.join(&mut leg);
+        self.chain(&mut leg);
+        // Nearly always there is none before it.
+        let repeat = if self.leg(leg.before).is_some() { self.join(&mut leg, issued) } else { None };
         self.legs.push_back(leg);
-        if self.legs.len() > LEGS {
+        if self.legs.len() > self.limit {
             self.limit_hits += 1;
             self.forget_oldest();
         }
@@ -178,17 +188,39 @@ impl Once {
         self.repeated.contains(&(request, token))
     }
 
+    /// Puts a leg that comes next at the beginning of its chain.
+    fn chain(&mut self, leg: &mut Leg) {
+        if self.legs.len() >= self.latest.len() {
+            self.latest = vec![NONE; 2 * self.latest.len()];
+            let mask = self.latest.len() as u64 - 1;
+            for (number, leg) in (self.first..).zip(&mut self.legs) {
+                if let Some(latest) = self.latest.get_mut((leg.key & mask) as usize) {
+                    leg.before = std::mem::replace(latest, number);
+                }
+            }
+        }
+        let number = self.first + self.legs.len() as u64;
+        let mask = self.latest.len() as u64 - 1;
+        if let Some(latest) = self.latest.get_mut((leg.key & mask) as usize) {
+            leg.before = std::mem::replace(latest, number);
+        }
+    }
+
     /// Joins the leg to the first of those seen that it fits.
-    fn join(&mut self, leg: &mut Leg) -> Option<Repeat> {
-        let (topology, issued) = (Arc::clone(&self.topology), leg.key.2);
+    fn join(&mut self, leg: &mut Leg, issued: bool) -> Option<Repeat> {
+        let topology = Arc::clone(&self.topology);
         let mut same: SmallVec<[u64; LEGS_OF_ONE]> = SmallVec::new();
-        let mut number = leg.before;
-        while let Some(earlier) = self.leg(number).filter(|earlier| earlier.key == leg.key) {
-            if same.len() >= LEGS_OF_ONE {
+        let (mut number, mut passed) = (leg.before, 0);
+        while let Some(earlier) = self.leg(number) {
+            let is_same = earlier.key == leg.key;
+            if passed >= LEGS_PASSED || is_same && same.len() >= LEGS_OF_ONE {
                 self.limit_hits += 1;
                 break;
             }
-            same.push(number);
+            if is_same {
+                same.push(number);
+            }
+            passed += 1;
             number = earlier.before;
         }
         let (earlier, kind, join) = same.into_iter().rev().find_map(|number| {
@@ -221,7 +253,7 @@ impl Once {
         if self.repeated.insert((request, token)) {
             self.repeated_order.push_back((request, token));
         }
-        if self.repeated_order.len() > LEGS
+        if self.repeated_order.len() > self.limit
             && let Some(oldest) = self.repeated_order.pop_front()
         {
             self.repeated.remove(&oldest);
@@ -240,12 +272,7 @@ impl Once {
     }
 
     fn forget_oldest(&mut self) {
-        let Some(leg) = self.legs.pop_front() else { return };
-        let hash = self.latest.hasher().hash_one(leg.key);
-        if self.latest.get(&hash) == Some(&self.first) {
-            self.latest.remove(&hash);
-        }
-        self.first += 1;
+        self.first += u64::from(self.legs.pop_front().is_some());
     }
 }
 
@@ -280,7 +307,7 @@ fn joint(topology: &Topology, earlier: &Leg, later: &Leg, issued: bool) -> Optio
         let named = server_leg.address.filter(|_| proxy);
         match named {
             Some(client) => Some(client) == client_leg.address,
-            None => there && (proxy || in_order),
+            None => there && (proxy || in_order && client_leg.answered),
         }
     };
     match () {

@@ -32,7 +32,7 @@ pub struct Presenters {
 pub struct Takings {
     /// How many.
     pub tokens: u32,
-    /// Of how many owners.
+    /// Of how many owners. Who use one another's tokens, too, are one person at several addresses.
     pub owners: u32,
 }
 
@@ -76,15 +76,22 @@ impl Presenters {
     /// What `actor` is known to have taken.
     #[must_use]
     pub fn takings(&self, actor: Digest16) -> Takings {
-        let mut owners: SmallVec<[Digest16; 4]> = SmallVec::new();
-        let mut tokens = 0;
-        for taken in self.known.get(&actor).into_iter().flatten().filter(|taken| taken.returned) {
-            tokens += 1;
-            if !owners.contains(&taken.owner) {
-                owners.push(taken.owner);
+        let taken = || self.known.get(&actor).into_iter().flatten().filter(|taken| taken.returned);
+        let mut people: SmallVec<[&Foreign; 4]> = SmallVec::new();
+        for one in taken() {
+            let known = |other: &&Foreign| self.uses(one.owner, other) || self.uses(other.owner, one);
+            if !people.iter().any(known) {
+                people.push(one);
             }
         }
-        Takings { tokens, owners: u32::try_from(owners.len()).unwrap_or(u32::MAX) }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Takings { tokens: count(taken().count()), owners: count(people.len()) }
+    }
+
+    /// Whether `actor` owns what was taken, or uses it beside its owner.
+    fn uses(&self, actor: Digest16, taken: &Foreign) -> bool {
+        let beside = || self.known.get(&actor).into_iter().flatten().any(|used| used.session == taken.session);
+        taken.owner == actor || beside()
     }
 
     /// Presenters and tokens forgotten at the limit.
@@ -123,6 +130,20 @@ mod tests {
         assert!(!all.owner_returned(id(66), id(2), at(601), WINDOW), "too late");
         assert!(all.owner_returned(id(66), id(3), at(9), WINDOW));
         assert_eq!(all.takings(id(66)), Takings { tokens: 2, owners: 2 });
+    }
+
+    #[test]
+    fn owners_who_use_one_anothers_tokens_are_one() {
+        let mut all = Presenters::new(8, 1);
+        for (session, owner) in [(1, 11), (2, 12), (3, 13)] {
+            all.used(id(66), id(session), id(owner), at(0));
+            all.owner_returned(id(66), id(session), at(1), WINDOW);
+        }
+        assert_eq!(all.takings(id(66)), Takings { tokens: 3, owners: 3 });
+        all.used(id(12), id(1), id(11), at(2));
+        assert_eq!(all.takings(id(66)), Takings { tokens: 3, owners: 2 });
+        all.used(id(11), id(3), id(13), at(2));
+        assert_eq!(all.takings(id(66)), Takings { tokens: 3, owners: 1 });
     }
 
     #[test]

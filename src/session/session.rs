@@ -52,6 +52,8 @@ pub struct Session {
 struct Story {
     /// When its home ended it.
     ended: Option<Timestamp>,
+    /// Somebody else than the owner asked for that.
+    ended_by_another: bool,
     /// Rotations so far.
     lineage: u32,
     /// Later and alternative refs that lead here, oldest first.
@@ -87,7 +89,7 @@ pub struct Presented {
 impl Session {
     /// A session whose owner is `client`.
     #[must_use]
-    pub fn new(id: TokenRef, class: TokenClass, client: &ClientIdentity, at: Timestamp, key: &DigestKey) -> Self {
+    pub fn new(id: TokenRef, class: TokenClass, client: &ClientIdentity, at: Timestamp) -> Self {
         Self {
             id,
             first_seen: at,
@@ -98,7 +100,7 @@ impl Session {
             upgraded: false,
             place: Place::NOWHERE,
             home: None,
-            owner: Binding::new(id, client, at, key),
+            owner: Binding::new(client, at),
             story: None,
         }
     }
@@ -151,8 +153,15 @@ impl Session {
         self.home.clone().filter(|_| self.sightings == 0 && self.ended().is_none())
     }
 
+    /// Its home, where it is known.
+    #[must_use]
+    pub const fn home(&self) -> Option<&Arc<Home>> {
+        self.home.as_ref()
+    }
+
     /// Fills in what was not known of the actor that `client` is.
-    pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours) {
+    pub fn learn(&mut self, client: &ClientIdentity, neighbours: &Neighbours, key: &DigestKey) {
+        self.owner.name(self.id, key);
         let fit = self.fit(client, neighbours);
         if let Some(binding) = fit.and_then(|(index, _)| self.binding_mut(index)) {
             binding.follow(client, neighbours, false);
@@ -165,10 +174,25 @@ impl Session {
         self.story.as_ref()?.ended
     }
 
-    /// Its home ended it, or took that back.
-    pub fn set_ended(&mut self, ended: Option<Timestamp>) {
-        if ended != self.ended() {
-            self.story().ended = ended;
+    /// Its home ended it at the request of its owner, or of another. What the owner ends is over, whoever
+    /// ended it before.
+    pub fn end(&mut self, at: Timestamp, by_owner: bool, key: &DigestKey) {
+        self.owner.name(self.id, key);
+        let story = self.story();
+        story.ended_by_another = !by_owner && (story.ended.is_none() || story.ended_by_another);
+        story.ended = story.ended.or(Some(at));
+    }
+
+    /// It was ended by somebody who had no right to it: handed out anew, it is still the owner's.
+    #[must_use]
+    pub fn is_ended_by_another(&self) -> bool {
+        self.story.as_ref().is_some_and(|story| story.ended.is_some() && story.ended_by_another)
+    }
+
+    /// Its home took the end back.
+    pub fn revive(&mut self) {
+        if let Some(story) = &mut self.story {
+            (story.ended, story.ended_by_another) = (None, false);
         }
     }
 
@@ -221,7 +245,7 @@ impl Session {
     /// not known yet.
     #[must_use]
     pub fn counts_from(&self, server: IpAddr, host: &str) -> bool {
-        self.home.as_ref().is_none_or(|home| home.has(server) || home.is_named(host))
+        self.home.as_ref().is_none_or(|home| home.has(server) || home.is_site_of(host))
     }
 
     /// Whether `client` is the owner, as far as can be told.
@@ -234,7 +258,7 @@ impl Session {
     #[must_use]
     pub fn prior_of(&self, suspect: &Binding) -> Option<&Binding> {
         let prior = suspect.suspected().prior?;
-        self.bindings().find(|b| b.id == prior)
+        self.bindings().find(|b| b.id() == prior)
     }
 
     /// The server issued the session or accepted its owner under the name `host`.
@@ -242,6 +266,19 @@ impl Session {
         if let Some(wider) = homes.widen(self.home.as_ref(), server, host) {
             self.home = Some(wider);
         }
+    }
+
+    /// Whether the MAC address of `client` is more than one host's: see [`Binding::goes_to_and_fro`].
+    pub fn refutes_mac(
+        &mut self,
+        client: &ClientIdentity,
+        at: Timestamp,
+        neighbours: &Neighbours,
+        gap: Duration,
+    ) -> bool {
+        let fit = client.mac.and_then(|_| self.fit(client, neighbours));
+        let binding = fit.and_then(|(index, _)| self.binding_mut(index));
+        binding.is_some_and(|binding| binding.goes_to_and_fro(client, at, gap, neighbours))
     }
 
     /// One more presentation, by `client` at `at`. Finds or makes its binding.
@@ -253,6 +290,22 @@ impl Session {
         config: &SessionConfig,
         key: &DigestKey,
     ) -> Presented {
+        if self.present_again(client, None, at) {
+            return Presented { binding: 0, prior: None, returned: SmallVec::new(), evicted: false };
+        }
+        self.present_anew(client, at, neighbours, config, key)
+    }
+
+    /// One that tells something new of somebody: from now on its owner has a name.
+    fn present_anew(
+        &mut self,
+        client: &ClientIdentity,
+        at: Timestamp,
+        neighbours: &Neighbours,
+        config: &SessionConfig,
+        key: &DigestKey,
+    ) -> Presented {
+        self.owner.name(self.id, key);
         self.sightings = self.sightings.saturating_add(1);
         self.last_seen = self.last_seen.max(at);
         let (fit, anybody) = (self.fit(client, neighbours), self.is_anybody(client, neighbours));
@@ -269,7 +322,7 @@ impl Session {
         };
         let compared = prior.filter(|(p, _)| *p != index).and_then(|(p, _)| self.binding(p));
         let (prior_id, was_live) =
-            (compared.map(|p| p.id), compared.is_some_and(|p| at.since(p.last_seen) <= config.live_window));
+            (compared.map(|p| p.id()), compared.is_some_and(|p| at.since(p.last_seen) <= config.live_window));
         let mut returned = SmallVec::new();
         let new_turn = !anybody && {
             returned = self.returned_to(index);
@@ -314,11 +367,12 @@ impl Session {
         config: &SessionConfig,
         key: &DigestKey,
     ) -> (usize, bool) {
-        let binding = Binding::new(self.id, client, at, key);
+        let mut binding = Binding::new(client, at);
+        binding.name(self.id, key);
         let story = self.story.get_or_insert_with(|| Box::new(Story { period: at, ..Story::default() }));
         if story.suspects.is_empty() {
             story.period = at;
-            story.turns = Turns::of(self.owner.id, self.owner.first_seen, self.owner.last_seen);
+            story.turns = Turns::of(self.owner.id(), self.owner.first_seen, self.owner.last_seen);
         }
         let suspects = &mut story.suspects;
         let full = suspects.len() + 1 >= config.bindings.max(2);
@@ -342,7 +396,7 @@ impl Session {
         config: &SessionConfig,
         returned: &mut SmallVec<[usize; 2]>,
     ) -> bool {
-        let Some(actor) = self.binding(index).map(|b| b.id) else { return false };
+        let Some(actor) = self.binding(index).map(|b| b.id()) else { return false };
         let Some(story) = self.story.as_mut().filter(|story| !story.suspects.is_empty()) else { return false };
         if !story.turns.note(actor, at) {
             return false;
@@ -356,7 +410,7 @@ impl Session {
 
     /// Marks the later of the two as interleaved; its index when that is news.
     fn mark_interleaved(&mut self, one: Digest16, other: Digest16, neighbours: &Neighbours) -> Option<usize> {
-        let position = |id| self.bindings().position(|b| b.id == id);
+        let position = |id| self.bindings().position(|b| b.id() == id);
         let (one, other) = (position(one)?, position(other)?);
         let (earlier, later) = (one.min(other), one.max(other));
         let (a, b) = (self.binding(earlier)?, self.binding(later)?);
@@ -375,7 +429,7 @@ impl Session {
 
     /// Suspects whose prior actor is `index`, was live before them and is back now for the first time.
     fn returned_to(&mut self, index: usize) -> SmallVec<[usize; 2]> {
-        let Some(id) = self.binding(index).map(|b| b.id) else { return SmallVec::new() };
+        let Some(id) = self.binding(index).map(|b| b.id()) else { return SmallVec::new() };
         let mut returned = SmallVec::new();
         let suspects = self.story.iter_mut().flat_map(|story| &mut story.suspects);
         for (i, suspicion) in suspects.enumerate().filter_map(|(i, b)| Some((i + 1, b.known_suspicion()?))) {
@@ -388,8 +442,9 @@ impl Session {
     }
 
     /// What the server at `server`, asked for `host`, made of a request of `client`. Counts only from
-    /// home, by address or by name; the first server that accepts the owner becomes home. Returns
-    /// the outcome as it counts.
+    /// home, by address or by name. The first server that accepts the owner becomes home where none is
+    /// known, and so does another address of the same site; a server elsewhere may accept whom it
+    /// likes. Returns the outcome as it counts.
     pub fn outcome(
         &mut self,
         client: &ClientIdentity,
@@ -400,11 +455,11 @@ impl Session {
         homes: &mut Homes,
     ) -> Outcome {
         let Some((index, _)) = self.fit(client, neighbours) else { return Outcome::Unknown };
-        if index == 0 && outcome == Outcome::Accepted && self.ended().is_none() {
-            self.add_home(server, host, homes);
-        }
         if !self.counts_from(server, host) {
             return Outcome::Unknown;
+        }
+        if index == 0 && outcome == Outcome::Accepted && self.ended().is_none() {
+            self.add_home(server, host, homes);
         }
         if let Some(binding) = self.binding_mut(index) {
             binding.count(outcome);
@@ -435,6 +490,12 @@ impl Session {
         self.binding(suspect)
             .filter(|b| b.suspected().interleaved)
             .map(|_| Interleaving { address_only: !diff.differs_beside_address() })
+    }
+
+    /// What the turns of a suspect say, compared with whom it was compared.
+    fn turns_of(&self, suspect: &Binding, neighbours: &Neighbours) -> Interleaving {
+        let prior = self.prior_of(suspect).unwrap_or(&self.owner);
+        Interleaving { address_only: !suspect.compare_with(prior, neighbours).differs_beside_address() }
     }
 
     /// An owned view as of `now`.
@@ -470,7 +531,7 @@ impl Session {
             Member {
                 last_seen: binding.last_seen,
                 kind: u8::try_from(kind).unwrap_or(u8::MAX),
-                interleaved: binding.suspected().interleaved,
+                interleaved: binding.suspected().interleaved.then(|| self.turns_of(binding, neighbours)),
             }
         });
         members.collect()
@@ -514,7 +575,7 @@ mod tests {
             let (config, key) = (SessionConfig::default(), DigestKey::derive(&[7; 32], "actor"));
             let (neighbours, mut homes) = (Neighbours::new(8, 1), Homes::new(1));
             let owner = some_client(0);
-            let mut session = Session::new(TokenRef::default(), TokenClass::Session, &owner, Timestamp(0), &key);
+            let mut session = Session::new(TokenRef::default(), TokenClass::Session, &owner, Timestamp(0));
             let server = IpAddr::from([10, 0, 1, 20]);
             let mut at = Timestamp(0);
             for (n, often, outcome) in steps {
@@ -525,8 +586,9 @@ mod tests {
                 let text = |session: &Session| serde_json::to_string(session).unwrap();
                 let mut short = session.clone();
                 let again = short.present_again(&now, None, at);
-                let presented = session.present(&now, at, &neighbours, &config, &key);
+                let presented = session.present_anew(&now, at, &neighbours, &config, &key);
                 if again {
+                    short.owner.name(short.id, &key);
                     prop_assert_eq!(text(&short), text(&session));
                     prop_assert!(presented.prior.is_none() && presented.returned.is_empty() && !presented.evicted);
                 }

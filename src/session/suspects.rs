@@ -30,7 +30,7 @@ impl LastRequest {
     pub fn sighting(&self, at: Timestamp) -> TokenSighting {
         let frame = self.request.complete.frame;
         TokenSighting {
-            token: self.token.clone(),
+            token: Arc::new(self.token.clone()),
             action: TokenUse::Presented,
             request: Request::new(Arc::clone(&self.request), None),
             at: Stamp { ts: at, frame },

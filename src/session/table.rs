@@ -106,7 +106,7 @@ impl SessionTable {
             attacked: Attacked::new(config.attacked, seed),
             pending: Pending::default(),
             suspects: Suspects::new(config.pending, seed),
-            once: Once::new(Arc::clone(&config.topology), seed),
+            once: Once::new(Arc::clone(&config.topology), config.legs),
             counters: SessionCounters::default(),
             now: Timestamp::MIN,
             next_sweep: Timestamp::MIN,
@@ -132,17 +132,17 @@ impl SessionTable {
 
     /// Applies one sighting, in frame order. What the detectors should judge is appended to `out`.
     /// Time is told by [`Self::on_time`] alone: a frame may carry any.
-    /// What is nothing new, as most are, is given back instead: an owner presented its token once more.
-    /// [`Self::whole`] makes an observation of it for whoever wants one.
-    pub fn apply(&mut self, sighting: Sighting, out: &mut Vec<Evidence>) -> Option<TokenSighting> {
+    /// Of what is nothing new, as most are, nothing is appended and the token is told instead: an owner
+    /// presented it once more. [`Self::whole`] makes an observation of it for whoever wants one.
+    pub fn apply<'a>(&mut self, sighting: &'a Sighting, out: &mut Vec<Evidence>) -> Option<&'a TokenSighting> {
         match sighting {
             Sighting::Token(token) => {
                 let mac = self.locate(&token.request.like);
-                let repeat = self.once.repeat_of(&token);
-                if repeat.is_none() && self.presented_again(&token, mac) {
+                let repeat = self.once.repeat_of(token);
+                if repeat.is_none() && self.presented_again(token, mac) {
                     return Some(token);
                 }
-                let token = with_mac(token, mac);
+                let token = with_mac(token.clone(), mac);
                 match (&token.action, repeat) {
                     (TokenUse::Presented, None) => self.presented(token, out),
                     (TokenUse::Presented, Some(repeat)) => self.repeated(token, repeat, Trigger::Presented, out),
@@ -161,12 +161,12 @@ impl SessionTable {
                     (TokenUse::Deleted, _) => self.deleted(&token),
                 }
             }
-            Sighting::Outcome(outcome) => self.answered(&outcome, out),
-            Sighting::Path(path) => self.path(path, out),
+            Sighting::Outcome(outcome) => self.answered(outcome, out),
+            Sighting::Path(path) => self.path(path.clone(), out),
             Sighting::Neighbour(claim, at) => {
-                if let Some(taken) = self.neighbours.claim(&claim, at.ts) {
+                if let Some(taken) = self.neighbours.claim(claim, at.ts) {
                     self.attacked.note(claim.ip, at.ts);
-                    out.push(Evidence::Takeover(taken, at));
+                    out.push(Evidence::Takeover(taken, *at));
                 }
             }
         }
@@ -194,7 +194,15 @@ impl SessionTable {
 
     /// Time has passed: suspects whose reply did not come in time are judged, old sessions are
     /// reduced or forgotten, a slice at a time. When time runs back, what waited is judged.
+    #[inline]
     pub fn on_time(&mut self, now: Timestamp, out: &mut Vec<Evidence>) {
+        if now < self.now || now >= self.next_sweep || !self.pending.is_empty() {
+            self.on_time_due(now, out);
+        }
+        self.now = now;
+    }
+
+    fn on_time_due(&mut self, now: Timestamp, out: &mut Vec<Evidence>) {
         if now < self.now {
             // The time before was wrong: nothing may wait for it to come again.
             self.pending.drain(self.now, out);
@@ -230,17 +238,18 @@ impl SessionTable {
     fn find(&self, token: &SeenToken) -> Option<TokenRef> {
         self.lineage.resolve(token.token).or_else(|| self.lineage.resolve(token.by_address?))
     }
+}
 
-    fn fresh(&self, sighting: &TokenSighting) -> Box<Session> {
-        let token = &sighting.token;
-        Box::new(Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts, &self.key))
-    }
+/// A session that a sighting begins.
+fn fresh(sighting: &TokenSighting) -> Box<Session> {
+    let token = &sighting.token;
+    Box::new(Session::new(token.token, token.class, &sighting.request.like.client, sighting.at.ts))
 }
 
 /// The sighting, with the client's MAC address where its segment confirms it.
 fn with_mac(mut token: TokenSighting, mac: Option<MacAddr>) -> TokenSighting {
     if mac.is_some() {
-        Arc::make_mut(&mut token.request.like).client.mac = mac;
+        Arc::make_mut(&mut Arc::make_mut(&mut token.request).like).client.mac = mac;
     }
     token
 }

@@ -4,8 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::smallvec;
-
 use super::{Evidence, Observation, SessionConfig, SessionTable, Sighting};
 use crate::base::ids::Digest16;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
@@ -168,7 +166,7 @@ impl World {
     pub(crate) fn sighting(&mut self, token: &SeenToken, request: &Arc<RequestView>) -> TokenSighting {
         let (action, at) = (TokenUse::Presented, self.stamp());
         let request = Request::new(Arc::clone(request), Some(self.hash));
-        TokenSighting { token: token.clone(), action, request, at, plaintext: true }
+        TokenSighting { token: Arc::new(token.clone()), action, request, at, plaintext: true }
     }
 
     /// Something happens to a token in a request.
@@ -181,8 +179,8 @@ impl World {
         let mut out = Vec::new();
         let sighting = TokenSighting { action, ..self.sighting(token, request) };
         self.table.on_time(self.now(), &mut out);
-        if let Some(again) = self.table.apply(Sighting::Token(sighting), &mut out) {
-            out.push(Evidence::Use(self.table.whole(&again)));
+        if let Some(again) = self.table.apply(&Sighting::Token(sighting), &mut out) {
+            out.push(Evidence::Use(self.table.whole(again)));
         }
         uses(out)
     }
@@ -238,11 +236,11 @@ impl World {
         let refs = [Some(token.token), token.by_address];
         let tokens = refs.into_iter().flatten().map(|token| (token, outcome)).collect();
         self.table.on_time(self.now(), &mut out);
-        let renewed = if std::mem::take(&mut self.renews) { smallvec![token.token] } else { smallvec![] };
+        let renewed = if std::mem::take(&mut self.renews) { [token.token].into() } else { Box::default() };
         let login = std::mem::take(&mut self.at_login);
         let reply =
             OutcomeSighting { request: Request::new(Arc::clone(request), Some(1)), tokens, renewed, login, status, at };
-        self.table.apply(Sighting::Outcome(reply), &mut out);
+        self.table.apply(&Sighting::Outcome(reply), &mut out);
         uses(out)
     }
 
@@ -259,7 +257,7 @@ impl World {
         let mac = MacAddr([2, 0, 0, 0, 0, last]);
         let claim = NeighbourClaim { tenant: Tenant::default(), ip: address.parse().unwrap(), mac, kind };
         let mut out = Vec::new();
-        self.table.apply(Sighting::Neighbour(claim, at), &mut out);
+        self.table.apply(&Sighting::Neighbour(claim, at), &mut out);
         out
     }
 
@@ -267,9 +265,9 @@ impl World {
     pub(crate) fn odd(&mut self, kind: PathKind, client: &ClientIdentity, token: Option<&SeenToken>) -> Vec<Evidence> {
         let request = self.request(client);
         let at = self.stamp();
-        let tokens = token.cloned().into_iter().collect();
+        let tokens = token.cloned().map(Arc::new).into_iter().collect();
         let mut out = Vec::new();
-        self.table.apply(Sighting::Path(PathSighting { kind, from_client: true, request, tokens, at }), &mut out);
+        self.table.apply(&Sighting::Path(PathSighting { kind, from_client: true, request, tokens, at }), &mut out);
         out
     }
 

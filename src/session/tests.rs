@@ -217,6 +217,50 @@ fn a_strangers_server_cannot_end_or_reissue_a_session() {
     assert!(suspects(&seen)[0].session.ended.is_none());
 }
 
+/// A session that its home issued and accepted, and then another server, under `host`, accepts too.
+fn accepted_elsewhere(host: &'static str) -> (World, [ClientIdentity; 2]) {
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.issue(&owner, &strong(1), None);
+    world.wait(1.0).used(&owner, &strong(1));
+    (world.server, world.host) = ("192.0.2.99".parse().unwrap(), host);
+    world.wait(1.0).used(&owner, &strong(1));
+    (world, [owner, thief])
+}
+
+#[test]
+fn a_server_elsewhere_that_accepts_the_owner_is_no_home() {
+    let (mut world, [owner, thief]) = accepted_elsewhere("api.resource.test");
+    let there = (world.server, world.host);
+    let outcome = |world: &mut World| suspects(&world.used(&thief, &strong(1)))[0].outcome;
+    assert_eq!(outcome(&mut world), Outcome::Unknown, "it may accept whom it likes");
+    world.delete(&owner, &strong(1));
+    world.issue(&thief, &strong(1), None);
+    world.issue(&thief, &strong(2), Some(&strong(1)));
+    (world.server, world.host) = (super::testing::SERVER.parse().unwrap(), "shop.test");
+    let seen = world.wait(1.0).used(&thief, &strong(1));
+    let found = suspects(&seen)[0];
+    assert_eq!((found.outcome, found.session.ended, found.session.lineage), (Outcome::Accepted, None, 0));
+    assert_eq!(found.prior.as_ref().unwrap().client.address, owner.address);
+    // Where no server was seen issuing it, the first to accept it is home, and no other.
+    world.used(&owner, &strong(7));
+    (world.server, world.host) = there;
+    world.used(&owner, &strong(7));
+    world.delete(&owner, &strong(7));
+    assert_eq!(suspects(&world.used(&thief, &strong(7)))[0].session.ended, None);
+}
+
+#[test]
+fn another_server_of_the_site_that_accepts_the_owner_is_home_too() {
+    for host in ["shop.test", "www.shop.test"] {
+        let (mut world, [owner, thief]) = accepted_elsewhere(host);
+        assert_eq!(suspects(&world.used(&thief, &strong(1)))[0].outcome, Outcome::Accepted);
+        world.delete(&owner, &strong(1));
+        assert!(suspects(&world.used(&thief, &strong(1)))[0].session.ended.is_some());
+    }
+}
+
 #[test]
 fn after_its_end_a_value_may_be_issued_again() {
     let one = client("198.51.100.7", &browser("firefox", "linux", 140));
@@ -227,6 +271,48 @@ fn after_its_end_a_value_may_be_issued_again() {
     world.issue(&two, &strong(1), None);
     assert!(suspects(&world.used(&two, &strong(1))).is_empty());
     assert_eq!(world.table.counters().tracked, 1);
+}
+
+#[test]
+fn who_ends_anothers_session_does_not_become_its_owner() {
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let helper = client("192.0.2.66", &browser("chrome", "windows", 119));
+    for next in [&thief, &helper] {
+        let mut world = World::new();
+        world.issue(&owner, &strong(1), None);
+        world.used(&owner, &strong(1));
+        world.wait(5.0).used(&thief, &strong(1));
+        world.delete(&thief, &strong(1));
+        world.wait(1.0).issue(next, &strong(1), None);
+        let seen = world.wait(5.0).used(next, &strong(1));
+        assert_eq!(suspects(&seen)[0].prior.as_ref().unwrap().client.address, owner.address);
+        assert!(suspects(&seen)[0].session.ended.is_none(), "it lives again");
+        let seen = world.wait(5.0).used(&owner, &strong(1));
+        assert!(seen.iter().all(|o| o.trigger == Trigger::OwnerReturned || o.diff.is_none()), "{seen:?}");
+    }
+    // What the owner ends, too, is over; and the owner may begin anew.
+    for (last, next) in [(&owner, &thief), (&thief, &owner)] {
+        let mut world = World::new();
+        world.issue(&owner, &strong(1), None);
+        world.used(&thief, &strong(1));
+        world.delete(&thief, &strong(1));
+        world.delete(last, &strong(1));
+        world.issue(next, &strong(1), None);
+        assert!(suspects(&world.wait(5.0).used(next, &strong(1))).is_empty());
+    }
+}
+
+#[test]
+fn a_weak_value_that_another_ended_is_free() {
+    let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
+    let other = client("203.0.113.9", &browser("chrome", "windows", 119));
+    let mut world = World::new();
+    world.issue(&owner, &weak(1), None);
+    world.used(&other, &weak(1));
+    world.delete(&other, &weak(1));
+    world.issue(&other, &weak(1), None);
+    assert!(suspects(&world.wait(5.0).used(&other, &weak(1))).is_empty(), "short values come again by chance");
 }
 
 #[test]
@@ -354,13 +440,13 @@ fn a_sighting_with_a_damaged_time_moves_no_timer() {
     let far = Timestamp::from_parts(4_000_000_000, 0);
     let stranger = RequestView { first: Stamp { ts: far, ..request.first }, ..(*request).clone() };
     let sighting = TokenSighting {
-        token: strong(2),
+        token: Arc::new(strong(2)),
         action: TokenUse::Presented,
         request: crate::token::Request::new(Arc::new(stranger), Some(1)),
         at: Stamp { ts: far, ..request.complete },
         plaintext: true,
     };
-    world.table.apply(Sighting::Token(sighting), &mut Vec::new());
+    world.table.apply(&Sighting::Token(sighting), &mut Vec::new());
     let seen = world.wait(0.1).reply(&request, &strong(1), Outcome::Accepted);
     assert_eq!((seen.len(), seen[0].trigger), (1, Trigger::Presented), "it was waited for");
 }
@@ -375,15 +461,26 @@ fn time_backwards_expires_nothing() {
 }
 
 #[test]
+fn a_usual_session_takes_little_memory() {
+    let mut world = World::new();
+    for n in 0..100u8 {
+        let owner = client(&format!("198.51.100.{n}"), &browser("firefox", "linux", 140));
+        world.used(&owner, &strong(n));
+        world.wait(1.0).used(&owner, &strong(n));
+    }
+    let counters = world.table.counters();
+    assert_eq!(counters.tracked, 100);
+    assert!(counters.bytes / 100 <= 340, "{} bytes a session, each of an owner of its own", counters.bytes / 100);
+}
+
+#[test]
 fn a_session_survives_serialisation() {
-    let key = crate::base::ids::DigestKey::derive(&[7; 32], "actor");
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
     let session = super::session::Session::new(
         strong(1).token,
         crate::token::TokenClass::Session,
         &owner,
         crate::base::time::Timestamp(5),
-        &key,
     );
     let text = serde_json::to_string(&session).unwrap();
     let back: super::session::Session = serde_json::from_str(&text).unwrap();

@@ -63,6 +63,18 @@ impl Turns {
         partners
     }
 
+    /// Whether none are known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them was this actor's.
+    #[must_use]
+    pub fn has(&self, actor: Digest16) -> bool {
+        self.0.iter().any(|turn| turn.actor == actor)
+    }
+
     /// Forgets all turns.
     pub fn clear(&mut self) {
         *self = Self::default();

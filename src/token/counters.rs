@@ -22,6 +22,8 @@ pub struct TokenCounters {
     pub interned_fingerprints_limit_hits: u64,
     /// Times the header orders were forgotten (`limit_hits_total{limit="header_orders"}`).
     pub header_orders_limit_hits: u64,
+    /// Last requests of flows forgotten for those of others (`limit_hits_total{limit="repeats"}`).
+    pub repeats_limit_hits: u64,
     /// Requests of trusted proxies whose client is not known, in the order of [`Unresolved::REASONS`]
     /// (`client_address_unresolved_total{reason}`).
     pub unresolved: [u64; Unresolved::REASONS.len()],
@@ -41,6 +43,7 @@ impl TokenCounters {
             interned_user_agents_limit_hits,
             interned_fingerprints_limit_hits,
             header_orders_limit_hits,
+            repeats_limit_hits,
             unresolved,
             forwarded_ignored,
         } = other;
@@ -52,6 +55,7 @@ impl TokenCounters {
         self.interned_user_agents_limit_hits += interned_user_agents_limit_hits;
         self.interned_fingerprints_limit_hits += interned_fingerprints_limit_hits;
         self.header_orders_limit_hits += header_orders_limit_hits;
+        self.repeats_limit_hits += repeats_limit_hits;
         self.unresolved.iter_mut().zip(unresolved).for_each(|(mine, theirs)| *mine += theirs);
         self.forwarded_ignored += forwarded_ignored;
     }
@@ -73,7 +77,7 @@ impl TokenCounters {
 
     /// Limits with their labels and counts.
     #[must_use]
-    pub const fn limits(&self) -> [(&'static str, u64); 6] {
+    pub const fn limits(&self) -> [(&'static str, u64); 7] {
         [
             ("cookie_pairs", self.cookie_pairs_limit_hits),
             ("parameters", self.parameters_limit_hits),
@@ -81,6 +85,7 @@ impl TokenCounters {
             ("interned_user_agents", self.interned_user_agents_limit_hits),
             ("interned_fingerprints", self.interned_fingerprints_limit_hits),
             ("header_orders", self.header_orders_limit_hits),
+            ("repeats", self.repeats_limit_hits),
         ]
     }
 }

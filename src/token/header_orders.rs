@@ -1,31 +1,30 @@
 //! In which order does a client send its header fields? Each order is kept once and shared by all its
 //! sightings.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::generations::Generations;
 use crate::identity::HeaderOrder;
 use crate::proto::{HttpVersion, RequestHead};
 
-/// Orders that are kept; beyond it all are forgotten and read again.
+/// Orders that are kept; beyond it those not asked for lately are forgotten, and read again.
 const LIMIT: usize = 65_536;
 
 /// Interned header orders of one worker, found by a keyed hash.
 pub(super) struct HeaderOrders {
     hash_key: [u8; 16],
-    seen: HashMap<u128, Arc<HeaderOrder>, FixedState>,
+    seen: Generations<HeaderOrder>,
 }
 
 impl HeaderOrders {
     pub(super) fn new(hash_key: [u8; 16]) -> Self {
-        Self { hash_key, seen: HashMap::default() }
+        Self { hash_key, seen: Generations::new(LIMIT / 2) }
     }
 
-    /// The order of a request's fields; `limit_hits` counts the times all were forgotten.
+    /// The order of a request's fields; `limit_hits` counts the times some were forgotten.
     pub(super) fn read(&mut self, head: &RequestHead<'_>, limit_hits: &mut u64) -> Arc<HeaderOrder> {
         let names = head.headers.iter().map(|header| header.name);
         self.share(HeaderOrder::read(names, head.version == HttpVersion::V2), limit_hits)
@@ -35,16 +34,11 @@ impl HeaderOrders {
         let mut hasher = SipHasher13::new_with_key(&self.hash_key);
         order.hash(&mut hasher);
         let key = hasher.finish128().as_u128();
-        if let Some(shared) = self.seen.get(&key) {
-            return Arc::clone(shared);
-        }
-        if self.seen.len() >= LIMIT {
-            self.seen.clear();
-            *limit_hits += 1;
-        }
-        let shared = Arc::new(order);
-        self.seen.insert(key, Arc::clone(&shared));
-        shared
+        self.seen.get(key).unwrap_or_else(|| {
+            let shared = Arc::new(order);
+            *limit_hits += u64::from(self.seen.put(key, Arc::clone(&shared)));
+            shared
+        })
     }
 }
 

@@ -6,7 +6,9 @@ use foldhash::fast::FixedState;
 
 use super::names::Hosts;
 use super::pattern::Pattern;
+use super::shapes::Shapes;
 use super::url;
+use crate::base::find::find_any;
 
 /// Paths of one group of hosts.
 #[derive(Clone, Debug, Default)]
@@ -18,10 +20,6 @@ pub struct LoginRule {
     pub paths: Vec<Pattern>,
     /// Paths that end a session; the same way.
     pub logout_paths: Vec<Pattern>,
-    /// Paths of a second factor; the same way.
-    pub mfa_paths: Vec<Pattern>,
-    /// Form field that names the account.
-    pub user_field: Option<Box<str>>,
 }
 
 /// All login rules.
@@ -34,6 +32,7 @@ pub struct LoginRules {
 /// The last segments of the paths that rules fit: every request is put to them first.
 #[derive(Clone, Debug, Default)]
 struct LastWords {
+    shapes: Shapes,
     hashes: HashSet<u32, FixedState>,
     /// Some pattern may fit anything.
     any: bool,
@@ -49,7 +48,9 @@ impl LastWords {
     fn add(&mut self, pattern: &Pattern) {
         match pattern.as_exact() {
             Some(exact) if exact.starts_with('/') => {
-                self.hashes.insert(Self::hash(plain(exact.as_bytes())));
+                let path = plain(exact.as_bytes());
+                self.shapes.add(last_word(path));
+                self.hashes.insert(Self::hash(path));
             }
             // It may fit what does not end in a word of its own.
             _ => self.any = true,
@@ -57,7 +58,7 @@ impl LastWords {
     }
 
     fn may_fit(&self, path: &[u8]) -> bool {
-        self.any || self.hashes.contains(&Self::hash(path))
+        self.any || self.shapes.may_fit(last_word(path)) && self.hashes.contains(&Self::hash(path))
     }
 }
 
@@ -146,10 +147,11 @@ impl LoginRules {
 
 /// The path without parameters, fragment, final `/` and the ending of a page name.
 fn plain(path: &[u8]) -> &[u8] {
-    let end = memchr::memchr3(b';', b'?', b'#', path).unwrap_or(path.len());
+    let end = find_any(path, [b';', b'?', b'#']).unwrap_or(path.len());
     let path = path.get(..end).unwrap_or_default();
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    let ended = memchr::memrchr(b'.', path).and_then(|dot| path.split_at_checked(dot));
+    // Only the last segment has an ending.
+    let ended = path.iter().rposition(|b| matches!(b, b'.' | b'/')).and_then(|dot| path.split_at_checked(dot));
     match ended {
         Some((page, end)) if ENDINGS.iter().any(|ending| end.eq_ignore_ascii_case(ending)) => page,
         _ => path,
@@ -157,7 +159,7 @@ fn plain(path: &[u8]) -> &[u8] {
 }
 
 fn last_word(path: &[u8]) -> &[u8] {
-    let start = memchr::memrchr(b'/', path).map_or(0, |slash| slash.saturating_add(1));
+    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash.saturating_add(1));
     path.get(start..).unwrap_or_default()
 }
 

@@ -4,10 +4,8 @@
 //! Most requests of a client repeat the fields of the one before. The bytes themselves are not kept:
 //! they are secret.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -15,21 +13,17 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use smallvec::SmallVec;
 
 use super::counters::Ignored;
+use super::generations::Generations;
 use super::mask::Known;
 use super::names::TokenNames;
 use super::service::Site;
-use super::sighting::{RequestView, SeenToken};
+use super::sighting::{Outcome, SeenToken};
 use crate::base::ids::TokenRef;
-use crate::flow::FlowId;
 use crate::identity::UserAgent;
-use crate::identity::forwarded::Sender;
 use crate::proto::{Header, RequestHead};
 
 /// Readings and sites remembered of each generation; two generations are kept.
 const GENERATION: usize = 8192;
-
-/// The same, of flows: a view with its texts is some 500 bytes.
-const LIKES: usize = 4096;
 
 /// A message with more tokens, or with longer names (bytes in all), is read afresh each time.
 const TOKENS: usize = 4;
@@ -44,7 +38,9 @@ pub(super) struct Reading {
     /// Who sent it.
     pub(super) user_agent: Arc<UserAgent>,
     /// Its tokens, each once.
-    pub(super) tokens: Vec<SeenToken>,
+    pub(super) tokens: Box<[Arc<SeenToken>]>,
+    /// What most replies make of them.
+    pub(super) accepted: Arc<[(TokenRef, Outcome)]>,
     /// Its cookie pairs.
     pub(super) cookies: u32,
     /// Values left out of it.
@@ -57,34 +53,62 @@ pub(super) struct Reading {
 pub(super) struct Secrets {
     /// Length of the shortest, in bytes: no shorter text can hold one.
     shortest: usize,
+    /// A small hash of how each begins; `None` when one is too short for it.
+    starts: Option<SmallVec<[u16; 4]>>,
     /// `None` when some of them stand nowhere as they are: they were encoded.
-    places: Option<SmallVec<[Place; 2]>>,
+    places: Option<Box<[Place]>>,
 }
 
 /// A secret in the value of a field.
 struct Place {
     /// Which of the fields that are read.
-    field: usize,
-    range: Range<usize>,
+    field: u32,
+    start: u32,
+    end: u32,
     token: TokenRef,
+}
+
+impl Place {
+    /// Where a known secret stands in the value of a field; `None` when it does not.
+    fn of(known: &Known<'_>, field: u32, value: &[u8]) -> Option<Self> {
+        let start = known.value.as_ptr().addr().checked_sub(value.as_ptr().addr())?;
+        let end = start.checked_add(known.value.len()).filter(|end| *end <= value.len())?;
+        Some(Self { field, start: start.try_into().ok()?, end: end.try_into().ok()?, token: known.token })
+    }
+
+    fn within<'v>(&self, values: &[&'v [u8]]) -> Option<Known<'v>> {
+        let value = values.get(self.field as usize)?.get(self.start as usize..self.end as usize)?;
+        Some(Known { value, token: self.token })
+    }
 }
 
 impl Secrets {
     pub(super) fn of(known: &[Known<'_>], headers: &[Header<'_>], names: &TokenNames) -> Self {
         let place = |known: &Known<'_>| {
-            let mut fields = headers.iter().filter(|header| is_read(header.name, names)).enumerate();
-            let within = |value: &[u8]| {
-                let start = known.value.as_ptr().addr().checked_sub(value.as_ptr().addr())?;
-                let end = start.checked_add(known.value.len())?;
-                value.get(start..end).map(|_| start..end)
-            };
-            fields.find_map(|(field, header)| Some(Place { field, range: within(&header.value)?, token: known.token }))
+            let fields = headers.iter().filter(|header| is_read(header.name, names));
+            (0..).zip(fields).find_map(|(field, header)| Place::of(known, field, &header.value))
         };
         Self {
             shortest: known.iter().map(|k| k.value.len()).min().unwrap_or(usize::MAX),
+            starts: known.iter().map(|k| k.value.first_chunk().map(|start| small_hash(*start))).collect(),
             places: known.iter().map(place).collect(),
         }
     }
+
+    /// Whether a text might show one of them. Seldom says so of a text that does not.
+    pub(super) fn may_stand_in(&self, text: &[u8]) -> bool {
+        if text.len() < self.shortest {
+            return false;
+        }
+        let Some(starts) = &self.starts else { return true };
+        let mut windows = text.windows(size_of::<u32>()).filter_map(|window| window.first_chunk());
+        windows.any(|window| starts.contains(&small_hash(*window)))
+    }
+}
+
+/// Too little to tell the bytes by.
+const fn small_hash(start: [u8; 4]) -> u16 {
+    (u32::from_le_bytes(start).wrapping_mul(0x9e37_79b1) >> 16) as u16
 }
 
 impl Reading {
@@ -96,10 +120,7 @@ impl Reading {
         }
         let values: SmallVec<[&[u8]; 4]> =
             head.headers.iter().filter(|h| is_read(h.name, names)).map(|h| h.value.as_ref()).collect();
-        let known = |place: &Place| {
-            Some(Known { value: values.get(place.field)?.get(place.range.clone())?, token: place.token })
-        };
-        self.secrets.places.as_ref()?.iter().map(known).collect()
+        self.secrets.places.as_ref()?.iter().map(|place| place.within(&values)).collect()
     }
 
     /// Whether it is small enough to be remembered.
@@ -108,32 +129,14 @@ impl Reading {
     }
 }
 
-/// What a flow is known by when it says the same again.
-pub(super) struct Like {
-    /// What the fields came to.
-    pub(super) reading: Arc<Reading>,
-    /// The request that showed it first.
-    pub(super) view: Arc<RequestView>,
-    /// Who is behind its peer.
-    pub(super) sender: Sender,
-}
-
 /// Keyed hashes of the fields of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Key {
     /// Of what a [`Reading`] depends on.
     reading: u128,
-    /// Of method, version, the names in their order, and the language: with the above, all that a view
-    /// shows of a client beside what its proxy says.
+    /// Of version, the names in their order, and the language: with the above, all that a view shows of a
+    /// client beside what its proxy says.
     client: u64,
-}
-
-impl Key {
-    /// Both hashes are uniform; a frame number spreads over neither.
-    fn on_flow(self, flow: FlowId) -> u128 {
-        let frame = u128::from(flow.0.number) | u128::from(flow.0.capture) << 64 | u128::from(flow.0.part) << 96;
-        self.reading ^ u128::from(self.client).rotate_left(32) ^ frame
-    }
 }
 
 /// What one worker has read lately.
@@ -141,7 +144,6 @@ pub(super) struct Recall {
     hash_key: [u8; 16],
     names_key: FixedState,
     readings: Generations<Reading>,
-    likes: Generations<Like>,
     sites: Generations<Site>,
 }
 
@@ -153,15 +155,13 @@ impl Recall {
             hash_key,
             names_key: FixedState::with_seed(seed),
             readings: Generations::new(GENERATION),
-            likes: Generations::new(LIKES),
             sites: Generations::new(GENERATION),
         }
     }
 
     /// Forgets all, because rules have changed.
     pub(super) fn clear(&mut self) {
-        self.readings = Generations::new(GENERATION);
-        self.likes = Generations::new(LIKES);
+        self.readings.clear();
     }
 
     /// The key of a request to the host spoken to at the address `server`: of all fields that may name a
@@ -170,7 +170,7 @@ impl Recall {
         let mut reading = SipHasher13::new_with_key(&self.hash_key);
         let mut client = self.names_key.build_hasher();
         place(&mut reading, host, server);
-        (head.version, head.method).hash(&mut client);
+        head.version.hash(&mut client);
         for header in head.headers {
             client.write(header.name);
             if is_read(header.name, names) {
@@ -189,15 +189,6 @@ impl Recall {
 
     pub(super) fn remember(&mut self, key: Key, reading: &Arc<Reading>) {
         self.readings.put(key.reading, reading.clone());
-    }
-
-    /// An earlier request of the flow with the same fields.
-    pub(super) fn like(&mut self, key: Key, flow: FlowId) -> Option<Arc<Like>> {
-        self.likes.get(key.on_flow(flow))
-    }
-
-    pub(super) fn remember_like(&mut self, key: Key, flow: FlowId, like: Like) {
-        self.likes.put(key.on_flow(flow), Arc::new(like));
     }
 
     /// The site of a Host value (or authority) at the address `server`.
@@ -236,42 +227,13 @@ fn text(hasher: &mut SipHasher13, text: &[u8]) {
     hasher.write(text);
 }
 
-/// Values by their keyed hashes. When the young generation is full, what was not asked for since the
-/// last time that it was is forgotten.
-struct Generations<V> {
-    limit: usize,
-    young: HashMap<u128, Arc<V>, FixedState>,
-    old: HashMap<u128, Arc<V>, FixedState>,
-}
-
-impl<V> Generations<V> {
-    fn new(limit: usize) -> Self {
-        Self { limit, young: HashMap::default(), old: HashMap::default() }
-    }
-
-    fn get(&mut self, key: u128) -> Option<Arc<V>> {
-        if let Some(value) = self.young.get(&key) {
-            return Some(value.clone());
-        }
-        let value = self.old.remove(&key)?;
-        self.put(key, value.clone());
-        Some(value)
-    }
-
-    fn put(&mut self, key: u128, value: Arc<V>) {
-        if self.young.len() >= self.limit {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
 
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::base::time::FrameId;
     use crate::proto::HttpVersion;
 
     fn key(host: &str, server: u8, headers: &[(&'static str, &'static str)]) -> u128 {
@@ -304,28 +266,35 @@ mod tests {
     #[test]
     fn what_a_flow_says_again_depends_on_names_their_order_and_the_language() {
         let one = [("Cookie", "a=b"), ("Accept", "*/*"), ("Accept-Language", "en")];
-        let flow = |number| FlowId(FrameId { number, ..FrameId::default() });
-        let on_flow = |headers: &[_], number| keys("h", 1, headers).on_flow(flow(number));
-        assert_eq!(on_flow(&one, 1), on_flow(&[one[0], ("Accept", "text/html"), one[2]], 1));
+        let keys = |headers: &[_]| keys("h", 1, headers);
+        assert_eq!(keys(&one), keys(&[one[0], ("Accept", "text/html"), one[2]]));
         let others = [
-            on_flow(&one, 2),
-            on_flow(&one[..2], 1),
-            on_flow(&[one[0], one[2], one[1]], 1),
-            on_flow(&[one[0], one[1], ("Accept-Language", "de")], 1),
-            on_flow(&[("Cookie", "a=c"), one[1], one[2]], 1),
+            keys(&one[..2]),
+            keys(&[one[0], one[2], one[1]]),
+            keys(&[one[0], one[1], ("Accept-Language", "de")]),
+            keys(&[("Cookie", "a=c"), one[1], one[2]]),
         ];
-        assert!(!others.contains(&on_flow(&one, 1)));
+        assert!(!others.contains(&keys(&one)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_is_never_missed(before in ".{0,9}", secret in "[a-z0-9]{1,20}", after in ".{0,9}", other in ".{0,30}") {
+            let known = [Known { value: secret.as_bytes(), token: TokenRef::default() }];
+            let secrets = Secrets::of(&known, &[], &TokenNames::default());
+            let text = [before, secret.clone(), after].concat();
+            prop_assert!(secrets.may_stand_in(text.as_bytes()));
+            if secret.len() > other.len() {
+                prop_assert!(!secrets.may_stand_in(other.as_bytes()));
+            }
+        }
     }
 
     #[test]
-    fn what_is_asked_for_stays_and_the_rest_is_forgotten() {
-        let mut sites = Generations::new(GENERATION);
-        sites.put(u128::MAX, Arc::new(0));
-        for n in 0..3 * GENERATION as u128 {
-            sites.put(n, Arc::new(n));
-            assert!(sites.get(u128::MAX).is_some());
-            assert!(sites.young.len() <= GENERATION && sites.old.len() <= GENERATION);
-        }
-        assert!(sites.get(0).is_none());
+    fn few_other_texts_are_taken_for_a_secret() {
+        let known = [Known { value: b"699deef4f79d4de90c447a4488735140", token: TokenRef::default() }];
+        let secrets = Secrets::of(&known, &[], &TokenNames::default());
+        let text = |n: u32| format!("/account/orders/{n}/items/of/page?number={n}&order=descending");
+        assert!((0..1000).filter(|n| secrets.may_stand_in(text(*n).as_bytes())).count() < 10);
     }
 }

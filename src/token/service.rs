@@ -20,6 +20,20 @@ pub struct Site {
     pub shown_service: Arc<str>,
 }
 
+/// Whether two hosts, lower case and without ports, lie under one registrable domain.
+#[must_use]
+pub fn share_a_domain(a: &str, b: &str) -> bool {
+    match (registrable(a), registrable(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// The registrable domain of a name; an address has none.
+fn registrable(host: &str) -> Option<&str> {
+    psl::domain_str(host).filter(|_| host.parse::<IpAddr>().is_err())
+}
+
 /// Longer hosts are no names (RFC 1035 §2.3.4) and count as none.
 const HOST_LIMIT: usize = 255;
 
@@ -32,8 +46,7 @@ impl Site {
         let host = without_port(host);
         let host = String::from_utf8_lossy(host.get(..HOST_LIMIT).unwrap_or(host)).to_lowercase();
         let host = host.trim_end_matches('.');
-        let is_name = host.parse::<IpAddr>().is_err();
-        let domain = is_name.then(|| psl::domain_str(host)).flatten().unwrap_or("");
+        let domain = registrable(host).unwrap_or("");
         let address = server.to_string().into_boxed_str();
         let service: &str = if domain.is_empty() { &address } else { domain };
         Self {
@@ -100,6 +113,18 @@ mod tests {
         for (wire, host, service) in cases {
             let site = Site::new(wire.as_bytes(), server);
             assert_eq!((site.host(), site.service(), &*site.shown_service), (host, service, service), "{wire}");
+        }
+    }
+
+    #[test]
+    fn names_of_one_domain() {
+        for (a, b) in [("shop.test", "www.shop.test"), ("login.shop.co.uk", "api.shop.co.uk")] {
+            assert!(share_a_domain(a, b), "{a} {b}");
+        }
+        for (a, b) in
+            [("a.co.uk", "b.co.uk"), ("alice.github.io", "bob.github.io"), ("10.0.1.20", "10.0.2.20"), ("", "")]
+        {
+            assert!(!share_a_domain(a, b), "{a} {b}");
         }
     }
 

@@ -1,11 +1,13 @@
 //! What travels on from a message: owned, small and without any secret.
 
+use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::{mask, url};
 use crate::base::ids::TokenRef;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::Stamp;
@@ -130,8 +132,8 @@ pub struct RequestView {
     pub gaps: u32,
 }
 
-/// One request as it travels on. Most repeat an earlier one of their flow in all but the target: the
-/// same fields of the same client. These share the view of that one.
+/// One request as it travels on. Most repeat an earlier one of their flow in all but method and target:
+/// the same fields of the same client. These share the view of that one.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Identity.
@@ -145,23 +147,70 @@ pub struct Request {
     pub hash: Option<u64>,
     /// The request, or the one that it repeats.
     pub like: Arc<RequestView>,
+    /// What a repeat asks for instead.
+    asks: Option<RequestLine>,
 }
 
 impl Request {
     /// A request that repeats none.
     #[must_use]
-    pub fn new(view: Arc<RequestView>, hash: Option<u64>) -> Self {
-        Self { id: view.id, first: view.first, complete: view.complete, hash, like: view }
+    pub fn new(view: Arc<RequestView>, hash: Option<u64>) -> Arc<Self> {
+        Arc::new(Self { id: view.id, first: view.first, complete: view.complete, hash, like: view, asks: None })
     }
 
-    /// A view of its own. Path and query are those of the request that it repeats.
+    /// A request that repeats another in all but its line, which shows none of its secrets.
+    pub(super) fn repeat(
+        id: RequestId,
+        (first, complete): (Stamp, Stamp),
+        hash: u64,
+        like: Arc<RequestView>,
+        asks: RequestLine,
+    ) -> Arc<Self> {
+        Arc::new(Self { id, first, complete, hash: Some(hash), like, asks: Some(asks) })
+    }
+
+    /// A view of its own.
     #[must_use]
     pub fn view(&self) -> Arc<RequestView> {
-        if self.id == self.like.id {
-            return Arc::clone(&self.like);
+        let Some(asks) = &self.asks else { return Arc::clone(&self.like) };
+        let mut view = (*self.like).clone();
+        (view.id, view.first, view.complete) = (self.id, self.first, self.complete);
+        if let Some(http) = &mut view.http {
+            asks.show(http);
         }
-        let Self { id, first, complete, .. } = *self;
-        Arc::new(RequestView { id, first, complete, ..(*self.like).clone() })
+        Arc::new(view)
+    }
+}
+
+/// Method and target of a repeat as on the wire. They are masked when somebody wants to see them, which
+/// is seldom; until then nobody can.
+#[derive(Clone)]
+pub(super) struct RequestLine {
+    /// The target behind the method.
+    wire: SmallVec<[u8; 48]>,
+    method: usize,
+}
+
+impl RequestLine {
+    pub(super) fn new(method: &[u8], target: &[u8]) -> Self {
+        let mut wire = SmallVec::with_capacity(method.len().saturating_add(target.len()));
+        wire.extend_from_slice(method);
+        wire.extend_from_slice(target);
+        Self { wire, method: method.len() }
+    }
+
+    fn show(&self, http: &mut HttpView) {
+        let (method, target) = self.wire.split_at_checked(self.method).unwrap_or_default();
+        let target = url::split(method, target);
+        http.method = mask::text(method, &[]);
+        http.path = mask::text(target.path, &[]);
+        http.query = target.query.map(|query| mask::query(query, &[]));
+    }
+}
+
+impl fmt::Debug for RequestLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestLine({} bytes)", self.wire.len())
     }
 }
 
@@ -242,12 +291,12 @@ pub struct Issued {
 /// One token seen once.
 #[derive(Clone, Debug)]
 pub struct TokenSighting {
-    /// The token.
-    pub token: SeenToken,
+    /// The token; shared by all requests with the same fields.
+    pub token: Arc<SeenToken>,
     /// What was done with it.
     pub action: TokenUse,
     /// The request that presented it, or that the issuing reply answers.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// The frame judged by: completing the request head, or the reply head.
     pub at: Stamp,
     /// It travelled in cleartext.
@@ -271,12 +320,12 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct OutcomeSighting {
     /// The request.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// The refs of the tokens it presented, those by the server's address included, each with what
-    /// became of it.
-    pub tokens: SmallVec<[(TokenRef, Outcome); 2]>,
+    /// became of it. Shared by all requests with the same fields that were accepted.
+    pub tokens: Arc<[(TokenRef, Outcome)]>,
     /// Of these, the ones in whose place the reply hands out another value.
-    pub renewed: SmallVec<[TokenRef; 1]>,
+    pub renewed: Box<[TokenRef]>,
     /// The request went to a login page.
     pub login: bool,
     /// Status code.
@@ -295,8 +344,8 @@ pub struct PathSighting {
     /// The latest unanswered request of the flow; without one, the flow as a request of its client
     /// would be seen.
     pub request: Arc<RequestView>,
-    /// The tokens of that request.
-    pub tokens: SmallVec<[SeenToken; 2]>,
+    /// The first tokens of that request.
+    pub tokens: SmallVec<[Arc<SeenToken>; 2]>,
     /// The frame that showed it.
     pub at: Stamp,
 }
@@ -357,7 +406,7 @@ pub struct Transaction {
 #[derive(Clone, Debug)]
 pub struct TransactionToken {
     /// The token.
-    pub token: SeenToken,
+    pub token: Arc<SeenToken>,
     /// Whether a server issued it; otherwise a client presented it.
     pub issued: bool,
 }

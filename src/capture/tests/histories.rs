@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::base::time::Stamp;
 use crate::capture::inputs::{Arguments, expand, split_arguments};
 use crate::capture::{CaptureError, History, Input, InputError, PacketSource};
 
@@ -45,11 +46,12 @@ fn open(paths: &[&Path]) -> History {
 fn read_all(history: &mut History) -> (Vec<(u32, u64, i64)>, Vec<String>) {
     let (mut frames, mut errors) = (Vec::new(), Vec::new());
     loop {
-        match history.next_frame() {
-            Ok(Some(frame)) => {
-                frames.push((frame.at.frame.capture, frame.at.frame.number, frame.at.ts.0 / 1_000_000_000));
-            }
-            Ok(None) => return (frames, errors),
+        match history.advance() {
+            Ok(true) => frames.extend(history.frames().map(|frame| {
+                let Stamp { ts, frame } = frame.at;
+                (frame.capture, frame.number, ts.0 / 1_000_000_000)
+            })),
+            Ok(false) => return (frames, errors),
             Err(e) => errors.push(e.to_string()),
         }
     }
@@ -100,8 +102,8 @@ fn a_single_file_is_read_from_its_beginning() {
     let mut history = open(&[&folder.capture("empty.pcap", 0, 0)]);
     assert_eq!(read_all(&mut history), (Vec::new(), Vec::new()));
     let mut history = open(&[&folder.path("nowhere.pcap")]);
-    assert!(matches!(history.next_frame(), Err(CaptureError::File { error: FileError::Open(_), .. })));
-    assert!(history.next_frame().unwrap().is_none());
+    assert!(matches!(history.advance(), Err(CaptureError::File { error: FileError::Open(_), .. })));
+    assert!(!history.advance().unwrap());
 }
 
 #[test]

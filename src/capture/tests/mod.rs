@@ -183,7 +183,7 @@ fn read(bytes: &[u8]) -> (Vec<Row>, Option<FileError>) {
             }
             Ok(None) => return (rows, None),
             Err(e) => {
-                assert!(file.frame().is_none());
+                assert!(file.frames().next().is_none());
                 assert!(file.next_frame().unwrap().is_none(), "an error is told once");
                 return (rows, Some(e));
             }

@@ -52,10 +52,14 @@ fn one_phone_with_many_addresses_is_no_fan() {
 }
 
 #[test]
-fn copied_user_agents_that_take_turns_are_a_fan() {
-    let [owner, thief, other] = [somebody(1, 0), somebody(2, 0), somebody(3, 0)];
+fn turns_of_three_are_a_fan_as_sure_as_what_tells_them_apart() {
+    let [owner, thief, other] = [somebody(1, 0), somebody(2, 1), somebody(3, 0)];
     let users = [&owner, &thief, &owner, &thief, &other].map(Clone::clone);
     assert_eq!(fan(&users, 5.0, Outcome::Accepted), [Severity::High]);
+    // With copied user agents only their addresses tell them apart.
+    let [owner, thief, other] = [somebody(1, 0), somebody(2, 0), somebody(3, 0)];
+    let users = [&owner, &thief, &owner, &thief, &other].map(Clone::clone);
+    assert_eq!(fan(&users, 5.0, Outcome::Accepted), [Severity::Medium]);
     assert_eq!(fan(&users[..4], 5.0, Outcome::Accepted), [], "two are no fan");
 }
 
@@ -101,6 +105,26 @@ fn owners_that_do_not_come_back_and_proxies_are_none() {
     assert_eq!(severities(taken(&victims, 700.0, 0, Outcome::Accepted)), [], "gone for more than ten minutes");
     assert_eq!(severities(taken(&victims, 5.0, 4, Outcome::Accepted)), [Severity::High]);
     assert_eq!(severities(taken(&victims, 5.0, 5, Outcome::Accepted)), [], "an address with tokens of its own");
+}
+
+/// All that is said of one browser whose connections come from four addresses of a carrier in turn, and
+/// that was issued two tokens by way of two of them.
+#[test]
+fn one_browser_behind_a_pool_of_addresses_is_medium_at_most() {
+    let mut judge = Judge::new();
+    let exits: Vec<_> = (1..=4).map(|n| client(&format!("100.64.{n}.9"), &browser("firefox", "linux", 140))).collect();
+    judge.world.issue(&exits[0], &strong(1), None);
+    judge.world.issue(&exits[2], &strong(2), None);
+    let mut all = Vec::new();
+    for exit in [0, 2, 1, 3, 0, 1, 2, 0, 3, 1, 2, 3, 0, 1] {
+        for token in [1, 2] {
+            all.extend(judge.used(&exits[exit], &strong(token), Outcome::Accepted));
+        }
+    }
+    let graver: Vec<_> = claims(&all).into_iter().filter(|claim| claim.1 > Severity::Medium).collect();
+    assert_eq!(graver, []);
+    assert_eq!(found_by(&FAN_IN, &all), [], "who uses each other's tokens is one person");
+    assert!(claims(&all).iter().any(|claim| claim.0 == "token.interleaved"), "two hosts would look like that");
 }
 
 #[test]
@@ -200,4 +224,42 @@ fn one_device_with_a_new_lease_is_explained_unless_it_took_addresses() {
     judge.used(&at_desk(old, 6), &strong(1), Outcome::Accepted);
     let found = judge.used(&at_desk(new, 6), &strong(1), Outcome::Accepted);
     assert!(claims(&found).iter().any(|c| c.0 == "token.new_ip" && c.1 >= Severity::Low), "{:?}", claims(&found));
+}
+
+/// What is said of a token that is used at these addresses in turn, by one MAC address that is claimed at each.
+fn by_one_mac(uses: &[&str], gap: f64) -> Vec<(&'static str, Severity, u8)> {
+    let mut judge = Judge::new();
+    for address in uses {
+        judge.world.claim(address, 1, ClaimKind::ArpReply);
+    }
+    judge.world.issue(&at_desk(uses[0], 1), &strong(1), None);
+    let mut all = Vec::new();
+    for address in uses {
+        judge.world.wait(gap);
+        all.extend(judge.used(&at_desk(address, 1), &strong(1), Outcome::Accepted));
+    }
+    claims(&all)
+}
+
+#[test]
+fn a_cloned_mac_that_takes_turns_is_told() {
+    let [victim, thief] = ["198.51.100.7", "198.51.100.66"];
+    let told = by_one_mac(&[victim, thief, victim, thief, victim, thief, victim, thief], 5.0);
+    assert!(told.contains(&("token.interleaved", Severity::Medium, 50)), "{told:?}");
+    let first = told.iter().position(|claim| claim.1 > Severity::Informational);
+    assert!(first.is_some_and(|first| told[first].0 == "token.new_ip"), "{told:?}");
+}
+
+#[test]
+fn a_device_with_a_new_address_does_not_take_turns() {
+    let [old, new] = ["198.51.100.7", "198.51.100.66"];
+    let innocent: &[&[&str]] = &[&[old, old, new, new, new], &[old, new, new, old, old, old], &[old, new, old, old]];
+    for uses in innocent {
+        let told = by_one_mac(uses, 5.0);
+        assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "{uses:?}: {told:?}");
+    }
+    let told = by_one_mac(&[old, new, old, new, old, new], 200.0);
+    assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "slowly: {told:?}");
+    let told = by_one_mac(&["2001:db8:1::7", "2001:db8:2::7", "2001:db8:1::7", "2001:db8:2::7", "2001:db8:1::7"], 5.0);
+    assert!(told.iter().all(|claim| claim.1 == Severity::Informational), "IPv6: {told:?}");
 }

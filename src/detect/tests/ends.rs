@@ -121,6 +121,30 @@ fn a_value_in_exchange_is_a_refusal() {
     assert_eq!(found_by(&ENUMERATION, &all), [Severity::Low]);
 }
 
+/// What the detector says when 35 values are rejected but the one before the last, which is answered with
+/// success and another value; on a login page or elsewhere.
+fn a_value_in_exchange_among_rejections(at_login: bool) -> Vec<Severity> {
+    let mut judge = Judge::new();
+    let guesser = client("203.0.113.9", &curl());
+    let mut all = Vec::new();
+    for n in 0..35 {
+        judge.world.wait(1.0);
+        (judge.world.renews, judge.world.at_login) = (n == 33, n == 33 && at_login);
+        let outcome = if n == 33 { Outcome::Accepted } else { Outcome::Rejected };
+        let seen = judge.world.exchange(&guesser, &guessed(n), outcome);
+        all.extend(judge.judged(&seen));
+    }
+    found_by(&ENUMERATION, &all)
+}
+
+#[test]
+fn where_guesses_are_rejected_a_value_in_exchange_is_a_hit() {
+    let told = a_value_in_exchange_among_rejections(false);
+    assert_eq!((told.first(), told.last()), (Some(&Severity::Low), Some(&Severity::High)), "{told:?}");
+    let told = a_value_in_exchange_among_rejections(true);
+    assert!(told.iter().all(|severity| *severity == Severity::Low) && !told.is_empty(), "{told:?}");
+}
+
 #[test]
 fn one_value_again_and_again_or_many_clients_are_no_guessing() {
     let mut judge = Judge::new();

@@ -1,5 +1,6 @@
 //! Two copies of the same bytes that differ: the one told first is the stream, the other is told as its rival.
 
+use super::super::recall::REACH;
 use super::evasion::{DECOY, decoys};
 use super::*;
 
@@ -238,17 +239,26 @@ fn what_is_skipped_or_stopped_has_no_rivals() {
 }
 
 #[test]
-fn only_the_last_4_kib_are_compared() {
-    let mut lab = Lab::opened();
-    for i in 0..10 {
-        lab.say(i * 1000, &[b'x'; 1000]);
+fn around_a_conflict_4_kib_are_read() {
+    for (at, around) in [(9500, 5904..10_000), (6000, 5904..10_000), (5000, 3976..8072), (0, 0..3072)] {
+        let mut lab = Lab::opened();
+        for i in 0..10 {
+            lab.say(i * 1000, &[b'x'; 1000]);
+        }
+        lab.say(at, &[b'y'; 500]);
+        assert_eq!((lab.conflicts(), lab.table.counters().limit_recall), (1, 0));
+        lab.drain();
+        let rivals: Vec<_> = lab
+            .log
+            .told
+            .iter()
+            .filter_map(|(_, told)| match told {
+                Told::Rival { offset, bytes, .. } => Some(*offset as usize..*offset as usize + bytes.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(rivals, [around]);
     }
-    lab.say(5000, &[b'y'; 500]);
-    assert_eq!((lab.conflicts(), lab.table.counters().limit_recall), (0, 0));
-    lab.say(6000, &[b'y'; 500]);
-    assert_eq!(lab.conflicts(), 1);
-    lab.drain();
-    assert!(lab.rivals().iter().all(|rival| rival.len() == 4096));
 }
 
 #[test]
@@ -269,6 +279,25 @@ fn what_the_table_forgot_is_counted() {
     lab.say(55, REQUEST);
     lab.say(55, DECOY);
     assert_eq!(lab.conflicts(), 1);
+}
+
+#[test]
+fn a_copy_of_the_beginning_is_compared_however_far_the_stream_has_gone_on() {
+    for segments in [5, 12, 100] {
+        for genuine in [REQUEST.to_vec(), [&REQUEST[..53], b"Padding: ", &[b'x'; 1200], b"\r\n\r\n"].concat()] {
+            let mut lab = Lab::opened();
+            for n in 0..segments {
+                lab.say(n * 1200, &[b'D'; 1200]);
+            }
+            lab.say(0, &genuine);
+            assert_eq!(lab.conflicts(), 1, "{segments} segments");
+            lab.answer(0, genuine.len() as i64, b"reply");
+            let genuine = String::from_utf8(genuine).unwrap();
+            let rivals = lab.rivals();
+            assert!(rivals.iter().any(|rival| rival.starts_with(&genuine)), "{segments} segments: {rivals:?}");
+            assert!(rivals.iter().all(|rival| rival.len() <= REACH));
+        }
+    }
 }
 
 #[test]

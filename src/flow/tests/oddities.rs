@@ -182,3 +182,14 @@ fn both_sides_out_of_step() {
     }
     assert_eq!(lab.odd(), []);
 }
+
+#[test]
+fn debug_shows_no_bytes() {
+    let (dir, bytes) = (Direction::Forward, &b"Cookie: sid=hunter2"[..]);
+    let at = Stamp::default();
+    for event in [StreamEvent::Data { dir, offset: 3, bytes, at }, StreamEvent::Rival { dir, offset: 3, bytes, at }] {
+        let shown = format!("{event:?}");
+        assert!(shown.contains("Forward, 19 bytes at 3"), "{shown}");
+        assert!(!shown.contains("67") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,9 +1,9 @@
 //! Was the beginning of a flow a decoy? A few bytes that die on their way to the server make a flow look
 //! like something else; that the server answers in HTTP shows what it has read instead.
 
-use super::{Conversation, Parser, Piece, Probe, Step, of};
+use super::{Parser, Piece, Probe, Reader, Step, Voice, of};
 use crate::base::time::Stamp;
-use crate::flow::{Direction, FlowInfo, Interest};
+use crate::flow::{Direction, Interest};
 use crate::proto::MessageSink;
 use crate::proto::http1::{is_status_line, may_be_status_line};
 
@@ -56,7 +56,7 @@ impl Said {
     }
 }
 
-impl<S: MessageSink> Conversation<S> {
+impl Reader {
     /// The direction is no negotiation: perhaps a request, of which `earlier` bytes are held before this piece.
     pub(super) fn pass_by(&mut self, piece: &Piece<'_>, earlier: usize) -> Step {
         let probe = std::mem::replace(self.probe(piece.dir), Probe::Foreign);
@@ -96,9 +96,9 @@ impl<S: MessageSink> Conversation<S> {
     /// Looks whether a piece answers in HTTP what was no request of ours. Then the server has read
     /// another beginning than the one that was told here: what was said since it last spoke is read again,
     /// and the flow from there on. The first line of an answer is held back until it is whole: then false.
-    pub(super) fn look_for_answer(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) -> bool {
+    pub(super) fn look_for_answer<S: MessageSink>(&mut self, piece: &Piece<'_>, voice: &mut Voice<'_, S>) -> bool {
         if self.said.as_ref().is_some_and(|said| said.dir == piece.dir && said.is_answered()) {
-            self.hold_back_no_more(flow, piece, shared);
+            self.hold_back_no_more(piece, voice);
             self.said = None;
         }
         if !self.may_be_mistaken(piece.dir) {
@@ -116,7 +116,7 @@ impl<S: MessageSink> Conversation<S> {
         match memchr::memchr(b'\n', begun) {
             Some(end) if begun.get(..end).is_some_and(is_status_line) => {
                 begun.truncate(earlier);
-                self.begin_again(flow, piece, shared);
+                self.begin_again(piece, voice);
                 true
             }
             None if begun.len() < LINE_LIMIT && may_be_status_line(begun) => {
@@ -125,19 +125,19 @@ impl<S: MessageSink> Conversation<S> {
             }
             _ => {
                 begun.truncate(earlier);
-                self.hold_back_no_more(flow, piece, shared);
+                self.hold_back_no_more(piece, voice);
                 true
             }
         }
     }
 
     /// What was held back of an answer before `piece` is read as it would have been.
-    pub(super) fn hold_back_no_more(&mut self, flow: &FlowInfo, piece: &Piece<'_>, shared: &mut S) {
+    pub(super) fn hold_back_no_more<S: MessageSink>(&mut self, piece: &Piece<'_>, voice: &mut Voice<'_, S>) {
         let Some(said) = self.said.as_deref_mut() else { return };
         let dir = said.dir.opposite();
         if let Answer::Begun(begun) = std::mem::replace(&mut said.answer, Answer::Other) {
             let offset = said.answer_end.saturating_sub(begun.len() as u64);
-            self.read_on(flow, Piece { dir, offset, bytes: &begun, at: piece.at }, shared);
+            self.read_on(Piece { dir, offset, bytes: &begun, at: piece.at }, voice);
         }
     }
 
@@ -147,29 +147,27 @@ impl<S: MessageSink> Conversation<S> {
         match &self.parser {
             Parser::Stopped => false,
             Parser::Http1(http1) => asker_is_foreign || http1.is_guessed_client(answerer),
-            Parser::Idle(idle) => asker_is_foreign || idle.is_guessed_client(answerer),
             Parser::Http2(http2) => asker_is_foreign || http2.is_unanswered_client(answerer.opposite()),
             Parser::None | Parser::Tls(_) => asker_is_foreign,
         }
     }
 
-    fn begin_again(&mut self, flow: &FlowInfo, answer: &Piece<'_>, shared: &mut S) {
+    fn begin_again<S: MessageSink>(&mut self, answer: &Piece<'_>, voice: &mut Voice<'_, S>) {
         let Some(said) = self.said.take() else { return };
         // What was told of the decoy keeps its numbers.
         match &self.parser {
             Parser::Http1(http1) => self.next_ordinal = http1.next_ordinal(),
-            Parser::Idle(idle) => self.next_ordinal = idle.next_ordinal(),
             Parser::Http2(http2) => self.next_ordinal = http2.next_ordinal(),
             Parser::None | Parser::Tls(_) | Parser::Stopped => {}
         }
         self.parser = Parser::None;
         self.probes = [Probe::new(false), Probe::new(false)];
         let Said { dir, offset, at, bytes, answer: begun, .. } = *said;
-        self.read_on(flow, Piece { dir, offset, bytes: &bytes, at }, shared);
+        self.read_on(Piece { dir, offset, bytes: &bytes, at }, voice);
         self.said = None; // it was answered, whatever it is
         if let Answer::Begun(begun) = begun {
             let offset = answer.offset.saturating_sub(begun.len() as u64);
-            self.read_on(flow, Piece { offset, bytes: &begun, ..*answer }, shared);
+            self.read_on(Piece { offset, bytes: &begun, ..*answer }, voice);
         }
     }
 }

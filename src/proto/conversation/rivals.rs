@@ -1,7 +1,7 @@
 //! What do rival copies of bytes say? Read beside the stream that was told, for requests only.
 
-use super::{Conversation, Parser, Piece, Voice};
-use crate::flow::{Direction, FlowInfo, Interest};
+use super::{Parser, Piece, Reader, Voice};
+use crate::flow::{Direction, Interest};
 use crate::proto::MessageSink;
 use crate::proto::http1::{Seeker, tell_rival};
 
@@ -21,9 +21,9 @@ impl Rivals {
     }
 }
 
-impl<S: MessageSink> Conversation<S> {
+impl Reader {
     /// Another reading of bytes that were told before.
-    pub(super) fn on_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, shared: &mut S) {
+    pub(super) fn on_rival<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) {
         let client = if let Parser::Http1(http1) = &self.parser { http1.known_client() } else { None };
         if client.is_some_and(|client| client != piece.dir) {
             return; // replies issue tokens to whoever asked; a rival one names no other client
@@ -31,20 +31,19 @@ impl<S: MessageSink> Conversation<S> {
         let told = self.rivals.as_ref().map_or(0, |r| r.told);
         let seeker = Some(Seeker::at(piece.offset));
         self.rivals = Some(Box::new(Rivals { dir: piece.dir, seeker, told }));
-        self.read_rival(flow, piece, false, shared);
+        self.read_rival(piece, false, voice);
     }
 
     /// In-order bytes have come: they may go on with a head that began in a rival copy.
-    pub(super) fn after_rival(
+    pub(super) fn after_rival<S: MessageSink>(
         &mut self,
-        flow: &FlowInfo,
         piece: Piece<'_>,
         interest: Interest,
-        shared: &mut S,
+        voice: &mut Voice<'_, S>,
     ) -> Interest {
         let waits = |c: &Self| c.rivals.as_ref().is_some_and(|r| r.dir == piece.dir && r.seeker.is_some());
         if waits(self) {
-            self.read_rival(flow, piece, false, shared);
+            self.read_rival(piece, false, voice);
         }
         match interest {
             Interest::SkipBytes(_) if waits(self) => Interest::Continue,
@@ -53,16 +52,15 @@ impl<S: MessageSink> Conversation<S> {
     }
 
     /// Reads on in a rival copy; `over` when nothing more will come.
-    pub(super) fn read_rival(&mut self, flow: &FlowInfo, piece: Piece<'_>, over: bool, shared: &mut S) {
+    pub(super) fn read_rival<S: MessageSink>(&mut self, piece: Piece<'_>, over: bool, voice: &mut Voice<'_, S>) {
         let Some(Rivals { seeker: waiting, told, dir }) = self.rivals.as_deref_mut() else { return };
         let Some(seeker) = waiting else { return };
         let http1 = if let Parser::Http1(http1) = &self.parser { Some(&**http1) } else { None };
-        let mut voice = Voice { state: &mut self.state, sink: shared, flow };
         seeker.read(piece.offset, piece.bytes, piece.at, |head| {
-            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
+            tell_rival(&head, (*dir, piece.at), (http1, told), voice);
         });
         if over && let Some(head) = seeker.unfinished() {
-            tell_rival(&head, (*dir, piece.at), (http1, told), &mut voice);
+            tell_rival(&head, (*dir, piece.at), (http1, told), voice);
         }
         if over || !seeker.is_waiting() {
             *waiting = None;

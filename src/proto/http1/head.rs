@@ -6,7 +6,6 @@ use smallvec::SmallVec;
 
 use super::line::trim;
 use super::lines::{Line, Lines};
-use crate::base::find::find_any;
 use crate::proto::Header;
 
 /// Longest head that is read, in bytes, first line and blank line included.
@@ -40,7 +39,7 @@ impl BlankLine {
     /// Lines end with LF; any CR before it is ignored.
     pub(super) fn find(&mut self, piece: &[u8]) -> Option<usize> {
         let mut rest = piece;
-        while let Some((line, behind)) = find_any(rest, [b'\n']).and_then(|lf| rest.split_at_checked(lf)) {
+        while let Some((line, behind)) = memchr::memchr(b'\n', rest).and_then(|lf| rest.split_at_checked(lf)) {
             rest = behind.get(1..).unwrap_or_default();
             if !self.inked && !has_ink(line) {
                 return Some(piece.len().saturating_sub(rest.len()));
@@ -120,13 +119,16 @@ impl<'a> Fields<'a> {
     /// no part of the name, a line that begins with white space continues the field before it
     /// (obs-fold, RFC 9112 §5.2), a line without colon is ignored. A CR alone ends a line where a field
     /// follows it. A last line without LF is not read.
-    pub(super) fn read(&mut self, block: &'a [u8], crlf: bool) {
+    ///
+    /// Gives where the blank line ends, if there is one: no line behind it is read.
+    pub(super) fn read(&mut self, block: &'a [u8], crlf: bool) -> Option<usize> {
         let mut previous = Previous::Nothing;
-        for Line { text: line, colon, bare_cr } in Lines(block) {
+        let mut lines = Lines(block);
+        while let Some(Line { text: line, colon, bare_cr }) = lines.next() {
             let bare = crlf && !line.ends_with(b"\r");
             if !has_ink(line) {
                 self.line_end |= bare;
-                break;
+                return Some(block.len().saturating_sub(lines.0.len()));
             }
             let indented = matches!(line.first(), Some(b' ' | b'\t'));
             if indented {
@@ -145,6 +147,12 @@ impl<'a> Fields<'a> {
                 previous = self.fields_inside(line, previous);
             }
         }
+        None
+    }
+
+    /// Whether some hosts may read the fields otherwise, or not all are here.
+    pub(super) const fn is_odd(&self) -> bool {
+        self.space || self.line_end || self.framing || self.beyond > 0
     }
 
     /// The fields behind bare CRs in a line, and what the line comes to with them.

@@ -52,7 +52,7 @@ pub(super) enum FirstLine<'a> {
 /// passes it on to applications that do not look at it.
 const METHOD_LIMIT: usize = 8192;
 
-/// How far [`may_begin`] looks: a method and some white space before it.
+/// How far [`Beginning`] looks: a method and some white space before it.
 const GLANCE: usize = METHOD_LIMIT + 16;
 
 /// White space inside a first line: RFC 9112 §3 lets a reader take all of these for a space.
@@ -121,6 +121,21 @@ pub(super) fn request_line(line: &[u8], rigour: Rigour) -> Option<RequestLine<'_
     sound.then_some(RequestLine { method, target, version })
 }
 
+/// Reads a request line with its line feed, if it is written as nearly all are: there is one way to read it.
+/// [`request_line`] reads the same.
+pub(super) fn plain_request_line(line: &[u8]) -> Option<RequestLine<'_>> {
+    let (rest, version) = line.split_last_chunk::<11>()?;
+    let version = match version {
+        b" HTTP/1.1\r\n" => HttpVersion::V11,
+        b" HTTP/1.0\r\n" => HttpVersion::V10,
+        _ => return None,
+    };
+    let space = rest.iter().take(16).position(|b| !is_token(*b)).filter(|n| *n > 0)?;
+    let (method, [b' ', target @ ..]) = rest.split_at_checked(space)? else { return None };
+    let plain = target.first() == Some(&b'/') && target.iter().fold(true, |plain, b| plain & (*b > b' '));
+    plain.then_some(RequestLine { method, target, version })
+}
+
 /// Whether this is one of the forms of a request target (RFC 9112 §3.2), told from a word of prose.
 fn is_target(target: &[u8], method: &[u8]) -> bool {
     match target {
@@ -174,26 +189,69 @@ fn before_bare_cr(line: &[u8]) -> Option<FirstLine<'_>> {
     request_line(line.get(..cr)?, Rigour::Strict).map(|read| FirstLine::Cut(read, end))
 }
 
-/// Whether a line that begins with `prefix` could still be one for which [`begins`] holds.
-/// Looks at a bounded number of bytes, so that asking again for every byte stays linear.
-pub(super) fn may_begin(prefix: &[u8], expect: Expect, rigour: Rigour) -> bool {
-    (expect != Expect::Response && may_be_request(prefix, rigour))
-        || (expect != Expect::Request && may_be_response(prefix))
+/// The beginning of a line, as far as it tells whether the line may be one for which [`begins`] holds. It is
+/// fed piece by piece and looks at every byte at most once.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Beginning {
+    /// Bytes seen, those behind [`GLANCE`] aside.
+    length: usize,
+    /// White space before the method.
+    indent: usize,
+    /// Bytes of the method.
+    method: usize,
+    /// The byte behind the method, if it came, is white space.
+    spaced: Option<bool>,
+    /// How much of `HTTP/` was there before anything else.
+    reply: usize,
 }
 
-fn may_be_request(prefix: &[u8], rigour: Rigour) -> bool {
-    let glance = prefix.get(..GLANCE).unwrap_or(prefix);
-    let (indent, rest) = split_while(glance, is_space);
-    let (method, rest) = split_while(rest, is_token);
-    match rest.first() {
-        _ if rigour == Rigour::Strict && !indent.is_empty() => false,
-        Some(b) => is_space(*b) && !method.is_empty() && method.len() <= METHOD_LIMIT,
-        None => glance.len() == prefix.len() && method.len() <= METHOD_LIMIT,
+impl Beginning {
+    /// The beginning of a line is this.
+    pub(super) fn of(piece: &[u8]) -> Self {
+        let mut beginning = Self::default();
+        beginning.go_on(piece);
+        beginning
     }
-}
 
-fn may_be_response(prefix: &[u8]) -> bool {
-    b"HTTP/".iter().zip(prefix).all(|(want, have)| want.eq_ignore_ascii_case(have))
+    /// The next piece of the line.
+    pub(super) fn go_on(&mut self, piece: &[u8]) {
+        const NAME: &[u8] = b"HTTP/";
+        let matching = |(want, have): &(&u8, &u8)| want.eq_ignore_ascii_case(have);
+        if self.reply == self.length {
+            let rest = NAME.get(self.reply..).unwrap_or_default();
+            self.reply = self.reply.saturating_add(rest.iter().zip(piece).take_while(matching).count());
+        }
+        let piece = piece.get(..GLANCE.saturating_add(1).saturating_sub(self.length)).unwrap_or(piece);
+        let mut rest = piece.get(..GLANCE.saturating_sub(self.length)).unwrap_or(piece);
+        self.length = self.length.saturating_add(piece.len());
+        if self.spaced.is_some() {
+            return;
+        }
+        if self.method == 0 {
+            let (indent, behind) = split_while(rest, is_space);
+            self.indent = self.indent.saturating_add(indent.len());
+            rest = behind;
+        }
+        let (method, behind) = split_while(rest, is_token);
+        self.method = self.method.saturating_add(method.len());
+        self.spaced = behind.first().copied().map(is_space);
+    }
+
+    /// Whether the line may still be a first line.
+    pub(super) fn may_begin(&self, expect: Expect, rigour: Rigour) -> bool {
+        let strict = rigour == Rigour::Strict;
+        (expect != Expect::Response && self.may_be_request(strict))
+            || (expect != Expect::Request && self.may_be_reply())
+    }
+
+    fn may_be_request(&self, strict: bool) -> bool {
+        let fits = self.method <= METHOD_LIMIT && !(strict && self.indent > 0);
+        fits && self.spaced.map_or(self.length <= GLANCE, |spaced| spaced && self.method > 0)
+    }
+
+    const fn may_be_reply(&self) -> bool {
+        self.reply == self.length || self.reply == 5
+    }
 }
 
 /// Whether a line is the first line of a message, in its complete form.
@@ -208,16 +266,19 @@ pub(in crate::proto) fn is_status_line(line: &[u8]) -> bool {
 
 /// Whether bytes could begin a response.
 pub(in crate::proto) fn may_be_status_line(bytes: &[u8]) -> bool {
-    may_be_response(bytes)
+    Beginning::of(bytes).may_be_reply()
 }
 
 /// Whether bytes could begin a message.
 pub(in crate::proto) fn may_be_first_line(bytes: &[u8]) -> bool {
-    may_begin(bytes, Expect::Either, Rigour::Permissive)
+    Beginning::of(bytes).may_begin(Expect::Either, Rigour::Permissive)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn read(line: &str) -> Option<(String, String, HttpVersion)> {
@@ -275,6 +336,21 @@ mod tests {
         assert!(!strict("GET /x HTTP/2.0"));
     }
 
+    proptest! {
+        #[test]
+        fn a_plain_request_line_is_read_as_any_other(
+            method in "(GET|HEAD|CONNECT|[A-Z(]{0,18}) ?",
+            target in "/?[!-~]{0,6}[\\x00-\\x20\\x7f\u{80}]?[!-~]{0,6}",
+            end in select(&[" HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/1.1\n", " HTTP/1.2\r\n", "\r\n", " http/1.1\r\n", "\tHTTP/1.1\r\n"][..]),
+        ) {
+            let text = format!("{method} {target}{end}");
+            if let Some(plain) = plain_request_line(text.as_bytes()) {
+                let line = text.as_bytes().strip_suffix(b"\n").unwrap();
+                prop_assert_eq!(request_line(line, Rigour::Permissive), Some(plain));
+            }
+        }
+    }
+
     #[test]
     fn a_request_line_may_end_at_a_bare_cr() {
         let line = b"GET / HTTP/1.1\rCookie: s=1\r";
@@ -296,15 +372,41 @@ mod tests {
 
     #[test]
     fn a_line_that_begins_a_message_may_begin_one_at_every_prefix() {
+        let may_begin = |prefix: &[u8], expect| Beginning::of(prefix).may_begin(expect, Rigour::Permissive);
         for line in ["GET / HTTP/1.1\r", "  PURGEX  /a  HTTP/1.1", "HTTP/1.1 200 OK", "http/1.0 404"] {
             assert!(begins(line.as_bytes(), Expect::Either, Rigour::Permissive), "{line}");
             for n in 0..line.len() {
-                assert!(may_begin(&line.as_bytes()[..n], Expect::Either, Rigour::Permissive), "{line} {n}");
+                assert!(may_begin(&line.as_bytes()[..n], Expect::Either), "{line} {n}");
             }
         }
-        assert!(!may_begin(b"Cookie:", Expect::Either, Rigour::Permissive));
-        assert!(!may_begin(&[b'a'; METHOD_LIMIT + 1], Expect::Request, Rigour::Permissive));
-        assert!(!may_begin(&[b' '; GLANCE + 1], Expect::Request, Rigour::Permissive));
-        assert!(!may_begin(b"GET", Expect::Response, Rigour::Permissive));
+        assert!(!may_begin(b"Cookie:", Expect::Either));
+        assert!(!may_begin(&[b'a'; METHOD_LIMIT + 1], Expect::Request));
+        assert!(!may_begin(&[b' '; GLANCE + 1], Expect::Request));
+        assert!(may_begin(&[b' '; GLANCE], Expect::Request));
+        assert!(!may_begin(b"GET", Expect::Response));
+        assert!(!may_begin(b"HTTX", Expect::Response));
+    }
+
+    proptest! {
+        #[test]
+        fn a_beginning_is_the_same_however_it_is_cut(
+            line in "[ \\r]{0,3}([A-Z]{0,9}|HTT?P?/?)[ :/]?[A-Z ]{0,9}",
+            long in select(&[0, METHOD_LIMIT - 3, METHOD_LIMIT, GLANCE - 5, GLANCE][..]),
+            step in 1..7_usize,
+        ) {
+            let text = ["A".repeat(long), line].concat();
+            let mut beginning = Beginning::default();
+            let mut prefix = Vec::new();
+            for piece in text.as_bytes().chunks(if long > 0 { step * 1000 + step } else { step }) {
+                beginning.go_on(piece);
+                prefix.extend_from_slice(piece);
+                for expect in [Expect::Request, Expect::Response, Expect::Either] {
+                    for rigour in [Rigour::Strict, Rigour::Permissive] {
+                        let whole = Beginning::of(&prefix).may_begin(expect, rigour);
+                        prop_assert_eq!(beginning.may_begin(expect, rigour), whole);
+                    }
+                }
+            }
+        }
     }
 }

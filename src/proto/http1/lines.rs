@@ -24,7 +24,8 @@ impl<'a> Iterator for Lines<'a> {
             let rest = self.0.get(at..)?;
             let found = match colon {
                 None => find_any(rest, [b'\n', b'\r', b':']),
-                Some(_) => find_any(rest, [b'\n', b'\r']),
+                // Names are short, values are not.
+                Some(_) => memchr::memchr2(b'\n', b'\r', rest),
             };
             let place = at.saturating_add(found?);
             at = place.saturating_add(1);

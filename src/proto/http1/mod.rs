@@ -10,10 +10,12 @@
 //! | `body` | where in the body are we? |
 //! | `watch` | where else might the next message begin? |
 //! | `seeker` | which request heads lie in bytes that are no part of the conversation? |
+//! | `late` | which requests count on a connection that was joined in the middle? |
 //! | `hidden` | which requests may a body hold from a server that does not know bodies? |
 //! | `side` | where does each message of one direction begin and end? |
 //! | `request` | what does the head of a request say? |
 //! | `pairing` | which request does a response answer? |
+//! | `calm` | can a message be read where it lies? |
 //!
 //! Real servers disagree on odd bytes. Where a message is due, what any of them takes for one is
 //! read; where framing is ambiguous, the next message is looked for at every plausible end. Bodies
@@ -22,9 +24,11 @@
 //! told once a message.
 
 mod body;
+mod calm;
 mod framing;
 mod head;
 mod hidden;
+mod late;
 mod line;
 mod lines;
 mod pairing;
@@ -33,6 +37,8 @@ mod seeker;
 mod side;
 mod watch;
 
+#[cfg(test)]
+mod again;
 #[cfg(test)]
 mod evasion;
 #[cfg(test)]
@@ -43,17 +49,19 @@ mod tests;
 use head::HEAD_LIMIT;
 
 use crate::base::time::Stamp;
-use crate::flow::{Direction, FlowInfo, Interest};
+use crate::flow::{Direction, Interest};
 use crate::proto::conversation::{Voice, of};
 use crate::proto::{Ambiguity, Header, Message, MessageSink, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::{Fields, carried};
-use hidden::Hidden;
-use line::{Expect, RequestLine};
+use hidden::{Held, Hidden};
+use late::Late;
+use line::{Expect, FirstLine, RequestLine};
 use pairing::{Asked, Pairing};
-use request::{asked, fingerprint, head_of, request, status};
+use request::{Block, asked, fingerprint, head_of, request, status};
 use side::{Found, Head, Side, Then};
 
+pub(super) use calm::Calm;
 pub(super) use line::{is_first_line, is_status_line, may_be_first_line, may_be_status_line};
 pub(super) use request::tell_rival;
 pub(super) use seeker::Seeker;
@@ -70,59 +78,12 @@ pub(super) struct Http1 {
     told_lines: bool,
     /// Hashes of the latest request heads, to know them again in a rival copy.
     recent: [u32; 3],
+    /// The fields of the latest request, if it was plain.
+    block: Block,
     /// Requests in bodies.
     hidden: Option<Box<Hidden>>,
-}
-
-/// What is left of a connection between two exchanges: nearly all open ones are idle.
-#[derive(Clone, Copy)]
-pub(super) struct Idle {
-    /// Where the next message of each side is due.
-    due: [u64; 2],
-    next: u32,
-    recent: [u32; 3],
-    client: Direction,
-    asked: bool,
-    told_lines: bool,
-    #[cfg(test)]
-    work: [u64; 2],
-}
-
-impl Idle {
-    /// The ordinal of the next request.
-    pub(super) const fn next_ordinal(&self) -> u32 {
-        self.next
-    }
-
-    /// As [`Http1::is_guessed_client`].
-    pub(super) fn is_guessed_client(&self, dir: Direction) -> bool {
-        !self.asked && self.client == dir
-    }
-
-    /// The connection, to go on with.
-    pub(super) fn wake(self) -> Http1 {
-        let sides = self.due.map(Side::at_rest);
-        #[cfg(test)]
-        let sides = {
-            let ([forward, reverse], [one, other]) = (sides, self.work);
-            [forward.worked(one), reverse.worked(other)]
-        };
-        Http1 {
-            sides,
-            pairing: Pairing::from_ordinal(self.next),
-            client: Some(self.client),
-            asked: self.asked,
-            told_lines: self.told_lines,
-            recent: self.recent,
-            hidden: None,
-        }
-    }
-
-    /// Bytes looked at so far, in both directions.
-    #[cfg(test)]
-    pub(super) fn work(&self) -> u64 {
-        self.work.iter().sum()
-    }
+    /// It was joined in the middle, and the server has answered nothing that was read yet.
+    late: Option<Box<Late>>,
 }
 
 /// Steps in a row that may read nothing: each changes the state. More would be a fault of ours; the
@@ -170,22 +131,9 @@ impl Http1 {
         Self { pairing: Pairing::from_ordinal(ordinal), ..Self::default() }
     }
 
-    /// What is left of it, when all that was asked has been answered and nothing else is under way.
-    pub(super) fn rest(&self) -> Option<Idle> {
-        if !self.pairing.is_at_rest() || self.hidden.is_some() {
-            return None;
-        }
-        let [forward, reverse] = &self.sides;
-        Some(Idle {
-            due: [forward.rests_at()?, reverse.rests_at()?],
-            next: self.pairing.next_ordinal(),
-            recent: self.recent,
-            client: self.client?,
-            asked: self.asked,
-            told_lines: self.told_lines,
-            #[cfg(test)]
-            work: [forward.work, reverse.work],
-        })
+    /// What is left of it, when nothing is under way; `depth` goes with it.
+    pub(super) fn rest(&self, depth: u8) -> Option<Calm> {
+        Calm::of(self, depth)
     }
 
     /// The ordinal of the next request.
@@ -203,6 +151,7 @@ impl Http1 {
         *self.side(dir) = if late { Side::joined_late() } else { Side::default() };
         if late {
             self.pairing.doubt();
+            self.late.get_or_insert_default().join(dir);
         }
     }
 
@@ -215,6 +164,9 @@ impl Http1 {
         at: Stamp,
         voice: &mut Voice<'_, S>,
     ) -> Reading {
+        if offset > 0 && self.client.is_none() && !self.side(dir).has_begun() {
+            self.saw_text(dir); // what came before was nothing that anybody reads
+        }
         let (seen, cut) = self.side(dir).arrive(offset);
         if let Some(head) = cut {
             self.pairing.doubt();
@@ -224,11 +176,18 @@ impl Http1 {
         let (mut used, mut idle) = (seen, 0);
         while let Some(rest @ [_, ..]) = bytes.get(used..) {
             let expect = self.expect(dir);
+            let carried = self.side(dir).holds_head();
+            if let Some(late) = self.late.as_deref_mut() {
+                late.at_segment = used == 0 || carried;
+            }
             let side = self.side(dir);
             let body_at = side.is_in_body().then(|| side.pos());
             let (n, found) = side.next(rest, at, expect);
             if let Some(pos) = body_at.filter(|_| expect == Expect::Request) {
                 self.look_for_hidden(dir, pos, rest.get(..n).unwrap_or_default(), at);
+            }
+            if self.late.is_some() && n > 0 && self.side(dir).is_lost() && !self.side(dir).holds_head() {
+                self.saw_text(dir);
             }
             used = used.saturating_add(n);
             idle = if n == 0 { idle + 1 } else { 0 };
@@ -286,6 +245,7 @@ impl Http1 {
         let client = self.client.unwrap_or(Direction::Forward);
         for dir in [client, client.opposite()] {
             self.tell_body(dir, at, true, voice);
+            self.settle(dir, at, voice);
             if let Some(head) = self.side(dir).unfinished() {
                 self.on_head(dir, head, at, voice);
             }
@@ -293,8 +253,9 @@ impl Http1 {
     }
 
     /// Whether this head was told as a request lately.
-    pub(super) fn has_told(&self, head: &[u8], flow: &FlowInfo) -> bool {
-        self.recent.contains(&fingerprint(head, flow))
+    pub(super) fn has_told<S: MessageSink>(&self, head: &Head<'_>, voice: &Voice<'_, S>) -> bool {
+        let block = Block::behind(head, &voice.fields_key());
+        self.recent.contains(&fingerprint(head, &block, voice.flow()))
     }
 
     /// Whether this direction was taken for the client's, and no request was read that says so.
@@ -307,7 +268,7 @@ impl Http1 {
         if self.asked { self.client } else { None }
     }
 
-    fn interest(&self, dir: Direction) -> Interest {
+    pub(super) fn interest(&self, dir: Direction) -> Interest {
         let [forward, reverse] = &self.sides;
         let side = if dir == Direction::Forward { forward } else { reverse };
         match (side.interest(), &self.hidden) {
@@ -373,7 +334,8 @@ impl Http1 {
     pub(super) fn held_bytes(&self) -> usize {
         let sides = self.sides.iter().map(Side::held_bytes).fold(size_of::<Self>(), usize::saturating_add);
         let hidden = self.hidden.as_ref().map_or(0, |h| h.held_bytes());
-        sides.saturating_add(hidden).saturating_add(self.pairing.held_bytes())
+        let late = self.late.as_ref().map_or(0, |l| l.held_bytes());
+        sides.saturating_add(hidden).saturating_add(late).saturating_add(self.pairing.held_bytes())
     }
 
     /// A head has begun and is not complete.
@@ -409,10 +371,23 @@ impl Http1 {
         if self.expect(dir) != Expect::Response
             && let Some(line) = request(&head, &mut fields)
         {
+            let two_sided = voice.flow().two_sided; // without the other side nothing is ever answered
+            if let Some(late) = self.late.as_deref_mut().filter(|_| two_sided)
+                && late.doubts(dir)
+            {
+                late.hold(dir, &head);
+                let asked = asked(&head_of(line, &fields.headers));
+                let framing = of_request(asked, line.version, &fields.headers, fields.framing);
+                self.client = Some(dir);
+                self.side(dir).follow(if head.whole { Then::Framed(framing) } else { Then::Search });
+                return Turn::None;
+            }
             (self.client, self.asked) = (Some(dir), true);
             voice.counters().header_limit_hits += fields.beyond as u64;
             let [latest, before, _] = self.recent;
-            self.recent = [fingerprint(&head.bytes, voice.flow()), latest, before];
+            let block = Block::behind(&head, &voice.fields_key());
+            self.recent = [fingerprint(&head, &block, voice.flow()), latest, before];
+            self.block = if is_plain(&head) && fields.beyond == 0 { block } else { Block::default() };
             self.on_request(dir, line, &fields, (stamps, head.part), voice);
             if too_long {
                 match carried(&head.bytes, head.line) {
@@ -450,6 +425,9 @@ impl Http1 {
         let ordinal = if part { self.pairing.next_ordinal().wrapping_sub(1) } else { self.count(asked, voice) };
         let framing = of_request(asked, line.version, head.headers, fields.framing);
         let ambiguity = framing.ambiguity.filter(|_| stamps.whole);
+        if asked != Asked::Other || framing != Framing::NONE || fields.is_odd() {
+            self.block = Block::default();
+        }
         let then = if stamps.whole { Then::Framed(framing) } else { Then::Search };
         voice.say(Message::Request { ordinal, dir, first: stamps.first, complete: stamps.complete, head });
         let wanted = voice.body_wanted();
@@ -497,7 +475,11 @@ impl Http1 {
             self.side(dir).follow(if stamps.whole { Then::Framed(Framing::NONE) } else { Then::Search });
             return Turn::None;
         }
+        self.settle(dir.opposite(), stamps.complete, voice);
         let (answers, asked) = self.pairing.answer();
+        if answers.is_some() {
+            self.late = None;
+        }
         let to_http2 = |h: &Header<'_>| h.name.eq_ignore_ascii_case(b"upgrade") && h.value.eq_ignore_ascii_case(b"h2c");
         if let Some(ordinal) = answers.filter(|_| switches && stamps.whole && head.headers.iter().any(to_http2)) {
             return Turn::ToHttp2(ordinal);
@@ -537,16 +519,45 @@ impl Http1 {
         if !sure || matches!(status, 100..=199 | 400 | 408 | 503) {
             return;
         }
-        let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) else { return };
+        if let Some(held) = self.hidden.as_deref_mut().and_then(Hidden::take) {
+            self.tell_held(client, &held, at, voice);
+        }
+    }
+
+    /// Bytes of a direction that was joined in the middle are no message.
+    fn saw_text(&mut self, dir: Direction) {
+        if let Some(late) = self.late.as_deref_mut() {
+            late.saw_text(dir);
+        }
+    }
+
+    /// Tells the request that was kept back because the connection was joined in the middle.
+    fn settle<S: MessageSink>(&mut self, client: Direction, at: Stamp, voice: &mut Voice<'_, S>) {
+        if let Some(held) = self.late.as_deref_mut().and_then(|late| late.settle(client)) {
+            self.asked = true;
+            self.tell_held(client, &held, at, voice);
+        }
+    }
+
+    /// Tells a request that was kept back.
+    fn tell_held<S: MessageSink>(&mut self, client: Direction, held: &Held, at: Stamp, voice: &mut Voice<'_, S>) {
         let (first, bytes) = (held.first, (&held.bytes).into());
         let head = Head { first, whole: true, part: false, line: held.line, bytes, read: None };
         let mut fields = Fields::default();
         if let Some(line) = request(&head, &mut fields) {
             let head = head_of(line, &fields.headers);
             let ordinal = self.count(asked(&head), voice);
+            self.block = Block::default();
             voice.say(Message::Request { ordinal, dir: client, first: held.first, complete: at, head });
         }
     }
+}
+
+/// Whether a head is whole, and its first line ends as it should: its fields are what they would be read
+/// as behind any such line.
+fn is_plain(head: &Head<'_>) -> bool {
+    let ends_well = head.bytes.get(..head.line).is_some_and(|line| line.ends_with(b"\r\n"));
+    head.whole && !head.part && ends_well && matches!(head.read, Some(FirstLine::Request(_)))
 }
 
 /// When a head was seen, and how much of it.

@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Requests that may wait for their responses on one connection.
-pub(super) const PIPELINE_LIMIT: u32 = 128;
+use crate::proto::PIPELINE_LIMIT;
 
 /// What of a request's method decides how its response is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +50,11 @@ impl Pairing {
         Self { next, ..Self::default() }
     }
 
+    /// The same with the `open` latest ones waiting, which asked for nothing special.
+    pub(super) fn waiting(next: u32, open: u32) -> Self {
+        Self { next, open, ..Self::default() }
+    }
+
     /// The ordinal of the next request.
     pub(super) const fn next_ordinal(&self) -> u32 {
         self.next
@@ -74,9 +78,14 @@ impl Pairing {
         self.open == 0 && self.next > 0 && !self.doubt && !self.lost
     }
 
-    /// Whether the ordinal of the next request is all that is worth keeping.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        self.open == 0 && !self.lost && !self.doubt && self.special.is_none()
+    /// Whether the ordinal of the next request, and how many wait, is all there is to know.
+    pub(super) const fn is_plain(&self) -> bool {
+        !self.lost && !self.doubt && self.special.is_none()
+    }
+
+    /// Requests that wait for their responses.
+    pub(super) const fn open(&self) -> u32 {
+        self.open
     }
 
     /// A request was read.

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
+use siphasher::sip::SipHasher13;
 
 use super::Http1;
 use super::head::Fields;
@@ -61,10 +62,42 @@ pub(super) fn head_of<'h>(line: RequestLine<'h>, headers: &'h [Header<'h>]) -> R
     RequestHead { method: line.method, target: line.target, version: line.version, headers }
 }
 
-/// Tells heads apart; what it comes to on this flow cannot be foreseen by whoever sends them.
-pub(super) fn fingerprint(head: &[u8], flow: &FlowInfo) -> u32 {
-    let seed = flow.opened.ts.0.cast_unsigned();
-    (FixedState::with_seed(seed).hash_one(head) >> 32) as u32
+/// The bytes of a request behind its first line, as a hash that nobody can aim at; small, because every
+/// open connection has one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Block {
+    hash: [u32; 2],
+    /// How many there are; 0 when they are too many, or nothing to compare with.
+    length: u16,
+}
+
+impl Block {
+    /// These bytes, hashed under the sink's key.
+    pub(super) fn of(bytes: &[u8], key: &[u8; 16]) -> Self {
+        let hash = SipHasher13::new_with_key(key).hash(bytes);
+        Self { hash: [(hash >> 32) as u32, hash as u32], length: u16::try_from(bytes.len()).unwrap_or(0) }
+    }
+
+    /// Those of a head.
+    pub(super) fn behind(head: &Head<'_>, key: &[u8; 16]) -> Self {
+        Self::of(head.bytes.get(head.line..).unwrap_or_default(), key)
+    }
+
+    /// Whether these bytes may be the same, by their number.
+    pub(super) fn may_be(&self, bytes: &[u8]) -> bool {
+        self.length > 0 && usize::from(self.length) == bytes.len()
+    }
+}
+
+/// Tells heads apart; what it comes to cannot be foreseen by whoever sends them.
+pub(super) fn fingerprint(head: &Head<'_>, block: &Block, flow: &FlowInfo) -> u32 {
+    fingerprint_of(head.bytes.get(..head.line).unwrap_or_default(), block, flow)
+}
+
+/// The same for the head of this first line.
+pub(super) fn fingerprint_of(line: &[u8], Block { hash: [high, low], .. }: &Block, flow: &FlowInfo) -> u32 {
+    let seed = flow.opened.ts.0.cast_unsigned() ^ (u64::from(*high) << 32 | u64::from(*low));
+    (FixedState::with_seed(seed).hash_one(line) >> 32) as u32
 }
 
 /// A request that a rival copy of bytes holds, unless it was told before; `told` counts them.
@@ -74,7 +107,7 @@ pub(in crate::proto) fn tell_rival<S: MessageSink>(
     (http1, told): (Option<&Http1>, &mut u32),
     voice: &mut Voice<'_, S>,
 ) {
-    if http1.is_some_and(|h| h.has_told(&head.bytes, voice.flow())) {
+    if http1.is_some_and(|h| h.has_told(head, voice)) {
         return;
     }
     let mut fields = Fields::default();

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::body::Body;
 use super::framing::{BodyKind, Framing};
 use super::head::BlankLine;
-use super::line::{Expect, FirstLine, Rigour, begins, request_line};
+use super::line::{Beginning, Expect, FirstLine, Rigour, begins, request_line};
 use super::watch::Watch;
 use crate::base::time::Stamp;
 use crate::flow::Interest;
@@ -59,6 +59,8 @@ struct Partial {
     bytes: Vec<u8>,
     /// Frame of its first byte.
     first: Stamp,
+    /// What the beginning of the first line tells, while that is not whole.
+    beginning: Beginning,
     /// The head is longer than may be held, and its first part was given out.
     part: bool,
 }
@@ -209,7 +211,7 @@ impl Side {
     fn so_far(&mut self) -> Option<Head<'static>> {
         let State::Fields { line, .. } = self.state else { return None };
         self.state = State::Lost;
-        let Partial { mut bytes, first, part } = *self.partial.take()?;
+        let Partial { mut bytes, first, part, .. } = *self.partial.take()?;
         bytes.truncate(memchr::memrchr(b'\n', &bytes)?.saturating_add(1));
         Some(Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: false, part, read: None })
     }
@@ -227,6 +229,11 @@ impl Side {
     /// Whether the beginning of what may be a head is held.
     pub(super) const fn holds_head(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// Whether any byte of it was shown.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Whether a body is being passed over.
@@ -272,7 +279,7 @@ impl Side {
             Then::Rest { carried, line, first } => {
                 let inked = !carried.ends_with(b"\n");
                 self.state = State::Fields { line: line_end(line), scan: BlankLine::after(inked) };
-                self.partial = Some(Box::new(Partial { bytes: carried, first, part: true }));
+                self.partial = Some(Box::new(Partial { bytes: carried, first, part: true, ..Partial::default() }));
             }
             Then::Framed(framing) => {
                 self.adrift = false;
@@ -385,7 +392,7 @@ impl Side {
         };
         let cut = self.so_far();
         self.state = State::Fields { line: line_end(line.bytes.len()), scan: BlankLine::default() };
-        self.partial = Some(Box::new(Partial { bytes: line.bytes, first: line.first, part: false }));
+        self.partial = Some(Box::new(Partial { bytes: line.bytes, first: line.first, ..Partial::default() }));
         ControlFlow::Break((piece.len(), Found::Misframed(cut, kind)))
     }
 

@@ -2,7 +2,7 @@
 //! messages whose framing is ambiguous, beside the reading that is followed.
 
 use super::framing::Lengths;
-use super::line::{Expect, Rigour, begins, may_begin};
+use super::line::{Beginning, Expect, Rigour, begins};
 use crate::base::time::Stamp;
 use crate::proto::Ambiguity;
 
@@ -39,6 +39,7 @@ pub(super) struct Watch {
 pub(super) struct Line {
     pub(super) bytes: Vec<u8>,
     pub(super) first: Stamp,
+    beginning: Beginning,
 }
 
 /// What a look came to.
@@ -149,14 +150,15 @@ impl Watch {
     /// the first line of a message.
     fn read(&mut self, piece: &[u8], at: Stamp, expect: Expect) -> Option<Line> {
         self.lines.retain_mut(|line| {
+            line.beginning.go_on(piece);
+            if !line.beginning.may_begin(expect, Rigour::Strict) {
+                return false; // most lines go without being copied
+            }
             if line.bytes.is_empty() {
-                if !may_begin(piece, expect, Rigour::Strict) {
-                    return false; // most lines go without being copied
-                }
                 line.first = at;
             }
             line.bytes.extend_from_slice(piece);
-            line.bytes.len() <= LINE_LIMIT && may_begin(&line.bytes, expect, Rigour::Strict)
+            line.bytes.len() <= LINE_LIMIT
         });
         if !piece.ends_with(b"\n") {
             return None;

@@ -287,37 +287,93 @@ fn a_later_leg_fills_in_what_was_unknown() {
 }
 
 #[test]
+fn a_packet_in_the_name_of_another_hides_no_theft() {
+    let (victim, thief) = (firefox(VICTIM), firefox(THIEF));
+    for answered in [false, true] {
+        let mut world = World::new();
+        world.used(&victim, &strong(1));
+        world.wait(10.0);
+        // The thief sends himself a request in the name of the victim, then one of his own to the server.
+        let forged = RequestView { one_sided: !answered, ..world.on_leg(VICTIM, THIEF, &victim) };
+        world.token(&strong(1), TokenUse::Presented, &Arc::new(forged));
+        world.wait(0.002);
+        present(&mut world, &(THIEF, SERVER, thief.clone()));
+        let seen = world.drained();
+        assert_eq!(seen.iter().any(|o| o.diff.is_some_and(|d| d.is_distinct())), !answered);
+        assert_eq!(repeats(&world), [u64::from(answered), 0, 0]);
+    }
+}
+
+#[test]
+fn a_configured_proxy_needs_no_answer() {
+    let victim = firefox(VICTIM);
+    for far in [nobody(&victim), named(&victim)] {
+        let mut world = trusting();
+        let near = RequestView { one_sided: true, ..world.on_leg(VICTIM, PROXY, &victim) };
+        world.token(&strong(1), TokenUse::Presented, &Arc::new(near));
+        world.wait(0.002);
+        assert!(present(&mut world, &(PROXY, SERVER, far)).is_empty());
+        assert_eq!(repeats(&world), [1, 0, 0]);
+    }
+}
+
+fn sighting(request: &Arc<RequestView>, n: u128, at: Timestamp) -> TokenSighting {
+    TokenSighting {
+        token: Arc::new(crate::token::SeenToken { token: crate::base::ids::Digest16(n.to_le_bytes()), ..strong(1) }),
+        action: TokenUse::Presented,
+        request: crate::token::Request::new(Arc::clone(request), Some(1)),
+        at: crate::base::time::Stamp { ts: at, ..request.complete },
+        plaintext: true,
+    }
+}
+
+#[test]
 fn memory_is_bounded() {
-    let mut once = Once::new(Arc::default(), 1);
+    const LEGS: usize = 1000;
+    let mut once = Once::new(Arc::default(), LEGS);
     let mut world = World::new();
     let request = Arc::new(world.on_leg(VICTIM, SERVER, &firefox(VICTIM)));
-    let sighting = |n: usize| TokenSighting {
-        token: crate::token::SeenToken { token: crate::base::ids::Digest16((n as u128).to_le_bytes()), ..strong(1) },
-        action: TokenUse::Presented,
-        request: crate::token::Request::new(Arc::clone(&request), Some(1)),
-        at: request.complete,
-        plaintext: true,
-    };
+    let at = request.complete.ts;
     for n in 0..LEGS + 10 {
-        once.repeat_of(&sighting(n));
+        once.repeat_of(&sighting(&request, n as u128, at));
     }
-    assert_eq!((once.limit_hits, once.legs.len(), once.latest.len()), (10, LEGS, LEGS));
+    assert_eq!((once.limit_hits, once.legs.len(), once.latest.len()), (10, LEGS, 1024));
     for n in 0..LEGS + 5 {
         once.remember(RequestId { ordinal: n as u32, ..request.id }, strong(1).token);
     }
     assert_eq!((once.limit_hits, once.repeated.len()), (15, LEGS));
-    let mut late = sighting(0);
-    late.at.ts = late.at.ts.after(WINDOW).after(Duration::from_nanos(1));
-    once.repeat_of(&late);
-    assert_eq!((once.legs.len(), once.latest.len()), (1, 1));
+    let late = at.after(WINDOW).after(Duration::from_nanos(1));
+    once.repeat_of(&sighting(&request, 0, late));
+    assert_eq!(once.legs.len(), 1);
     let before = once.limit_hits;
     for n in 0..100 {
-        let mut again = sighting(0);
-        again.at.ts = late.at.ts.after(Duration::from_micros(n));
-        once.repeat_of(&again);
+        once.repeat_of(&sighting(&request, 0, late.after(Duration::from_micros(n))));
     }
-    assert_eq!((once.legs.len(), once.latest.len(), once.limit_hits - before), (101, 1, 100 - LEGS_OF_ONE as u64));
-    late.at.ts = late.at.ts.after(Duration::from_secs(1));
-    once.repeat_of(&late);
-    assert_eq!((once.legs.len(), once.latest.len()), (1, 1));
+    assert_eq!((once.legs.len(), once.limit_hits - before), (101, 100 - LEGS_OF_ONE as u64));
+    once.repeat_of(&sighting(&request, 0, late.after(Duration::from_secs(1))));
+    assert_eq!(once.legs.len(), 1);
+}
+
+proptest::proptest! {
+    /// Whatever other requests share its chain, the first leg of each is found.
+    #[test]
+    fn every_first_leg_is_found(requests in proptest::collection::vec((0_u8..8, proptest::bool::ANY), 1..LEGS_PASSED)) {
+        let mut world = World::new();
+        let (near, far) = (world.on_leg(VICTIM, PROXY, &firefox(VICTIM)), world.on_leg(PROXY, SERVER, &firefox(PROXY)));
+        let legs = [Arc::new(near), Arc::new(far)];
+        let mut once = Once::new(Arc::default(), 1 << 16);
+        let mut known = [(0, 0); 8];
+        for (step, (n, far)) in (0_u64..).zip(requests) {
+            let (open, all) = &mut known[usize::from(n)];
+            if *all == LEGS_OF_ONE {
+                continue;
+            }
+            let at = legs[0].complete.ts.after(Duration::from_micros(step));
+            // Multiples of a large number share a chain.
+            let repeat = once.repeat_of(&sighting(&legs[usize::from(far)], u128::from(n) << 20, at));
+            proptest::prop_assert_eq!(repeat.is_some(), far && *open > 0);
+            *open = if far { i32::max(*open - 1, 0) } else { *open + 1 };
+            *all += 1;
+        }
+    }
 }

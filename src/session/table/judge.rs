@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::super::binding::{Binding, traits};
-use super::super::fairness::source;
+use super::super::guessers::Tries;
 use super::super::observation::{Evidence, FanIn, Guesses, Observation, PathObservation, SessionView, Trigger};
 use super::super::once::Repeat;
 use super::super::session::{Presented, Session};
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::{Digest16, TokenRef};
-use crate::base::net::MacAddr;
+use crate::base::net::{MacAddr, Source};
 use crate::base::time::Timestamp;
 use crate::flow::AnomalyKind;
 use crate::identity::ClientIdentity;
@@ -22,13 +22,38 @@ use crate::token::{Outcome, OutcomeSighting, PathKind, PathSighting, TokenClass,
 /// Fewest unissued values of one client that are worth an observation; the rules ask for more.
 const FEWEST_GUESSES: u32 = 5;
 
+/// What a reply says of the tokens of its request, to be looked up: one may speak of thousands.
+struct Said {
+    /// In order, the first word on a token before others.
+    outcomes: SmallVec<[(TokenRef, Outcome); 4]>,
+    /// In order.
+    renewed: SmallVec<[TokenRef; 4]>,
+}
+
+impl Said {
+    fn by(reply: &OutcomeSighting) -> Self {
+        let mut outcomes = SmallVec::from_slice(&reply.tokens);
+        let mut renewed = SmallVec::from_slice(&reply.renewed);
+        outcomes.sort_by_key(|(token, _)| *token);
+        renewed.sort_unstable();
+        Self { outcomes, renewed }
+    }
+
+    /// What became of a token, and whether another value was handed out in its place.
+    fn of(&self, token: TokenRef) -> (Outcome, bool) {
+        let first = self.outcomes.partition_point(|(known, _)| *known < token);
+        let said = self.outcomes.get(first).filter(|(known, _)| *known == token);
+        (said.map_or(Outcome::Unknown, |(_, outcome)| *outcome), self.renewed.binary_search(&token).is_ok())
+    }
+}
+
 impl SessionTable {
     /// Whether a token was presented by its owner, of whom nothing is new, while nobody else uses it.
     /// Then the session has counted it and nothing is left to be judged.
     pub(super) fn presented_again(&mut self, sighting: &TokenSighting, mac: Option<MacAddr>) -> bool {
         let TokenSighting { token, request, at, .. } = sighting;
         let again = matches!(sighting.action, TokenUse::Presented)
-            && self.lineage.write(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
+            && self.lineage.write_where(token.token, |session| session.present_again(&request.like.client, mac, at.ts))
                 == Some(true);
         if again {
             self.make_room();
@@ -51,6 +76,7 @@ impl SessionTable {
             return self.exposed(sighting, Trigger::Presented, out);
         };
         let (client, ts) = (&sighting.request.like.client, sighting.at.ts);
+        self.refute_mac(id, client, ts);
         let (config, key, neighbours) = (&self.config, &self.key, &self.neighbours);
         let Some(what) = change(&self.lineage, &mut self.counters, id, |session| {
             session.present(client, ts, neighbours, config, key)
@@ -64,6 +90,17 @@ impl SessionTable {
         self.tell_returns(id, &what, ts, out);
         self.observe(id, sighting, &what, out);
         self.make_room();
+    }
+
+    /// A host that uses a token at two addresses in turn is two that go by one MAC address.
+    fn refute_mac(&mut self, id: TokenRef, client: &ClientIdentity, at: Timestamp) {
+        let Some(mac) = client.mac else { return };
+        let (gap, neighbours) = (self.config.turn_gap, &self.neighbours);
+        let refuted =
+            change(&self.lineage, &mut self.counters, id, |session| session.refutes_mac(client, at, neighbours, gap));
+        if refuted == Some(true) {
+            self.neighbours.distrust(mac, at);
+        }
     }
 
     /// A session whose first use is seen, where the token is one to be followed. `None` also where no
@@ -81,7 +118,7 @@ impl SessionTable {
             self.counters.fetcher += 1;
             return None;
         }
-        let session = self.fresh(sighting);
+        let session = fresh(sighting);
         self.insert(session, client.address);
         self.find(&sighting.token)
     }
@@ -95,8 +132,8 @@ impl SessionTable {
         out: &mut Vec<Evidence>,
     ) {
         if let Some(id) = self.find(&sighting.token).filter(|_| repeat.same_address) {
-            let (client, neighbours) = (&sighting.request.like.client, &self.neighbours);
-            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours));
+            let (client, neighbours, key) = (&sighting.request.like.client, &self.neighbours, &self.key);
+            change(&self.lineage, &mut self.counters, id, |session| session.learn(client, neighbours, key));
         }
         if repeat.newly_exposed {
             self.exposed(sighting, trigger, out);
@@ -123,7 +160,7 @@ impl SessionTable {
         let compared: SmallVec<[(usize, Digest16); 2]> = self
             .lineage
             .read(id, |session| {
-                let back = session.binding(what.binding).map(|b| b.id);
+                let back = session.binding(what.binding).map(Binding::id);
                 let suspects = session.bindings().enumerate().skip(1);
                 let of_it = suspects.filter(|(_, b)| back.is_some() && b.suspected().prior == back);
                 of_it.map(|(index, b)| (index, self.presenter(&b.client))).collect()
@@ -139,7 +176,7 @@ impl SessionTable {
             let seen = self.lineage.read(id, |session| {
                 let binding = session.binding(suspect)?;
                 let prior = session.prior_of(binding)?;
-                let last = self.suspects.last(binding.id)?;
+                let last = self.suspects.last(binding.id())?;
                 let diff = binding.compare_with(prior, &self.neighbours);
                 Some(Observation {
                     outcome: last.outcome,
@@ -199,7 +236,7 @@ impl SessionTable {
             self.lineage.read(id, |session| self.plain(trigger, session, session.owner(), sighting.clone()))
         });
         known.unwrap_or_else(|| {
-            let session = self.fresh(&sighting);
+            let session = fresh(&sighting);
             self.plain(trigger, &session, session.owner(), sighting)
         })
     }
@@ -208,7 +245,7 @@ impl SessionTable {
     fn plain(&self, trigger: Trigger, session: &Session, subject: &Binding, sighting: TokenSighting) -> Observation {
         Observation {
             trigger,
-            token: sighting.token,
+            token: Arc::unwrap_or_clone(sighting.token),
             request: sighting.request.view(),
             plaintext: sighting.plaintext,
             outcome: Outcome::Unknown,
@@ -237,18 +274,15 @@ impl SessionTable {
         let request = &*reply.request.like;
         let mac = self.mac_of(request);
         let mut located = None;
-        // Several refs may lead to one session: its request was answered once.
-        let mut counted: SmallVec<[TokenRef; 2]> = SmallVec::new();
-        for (token, outcome) in &reply.tokens {
-            let Some(id) = self.lineage.resolve(*token).filter(|id| !counted.contains(id)) else { continue };
-            counted.push(id);
-            if self.once.is_repeat(reply.request.id, *token) {
-                continue;
-            }
+        for (token, outcome) in self.answered_refs(reply) {
             let server = request.destination.ip;
-            let again =
-                |session: &mut Session| session.outcome_again((&request.client, mac), server, host(request), *outcome);
-            if self.lineage.write(id, again) == Some(true) {
+            let known = self.lineage.write_where(token, |session| {
+                let done = self.once.is_repeat(reply.request.id, token)
+                    || session.outcome_again((&request.client, mac), server, host(request), outcome);
+                (session.id, done)
+            });
+            let Some((id, done)) = known else { continue };
+            if done {
                 continue;
             }
             let client = located.get_or_insert_with(|| {
@@ -257,20 +291,18 @@ impl SessionTable {
             });
             let (neighbours, homes) = (&self.neighbours, &mut self.homes);
             change(&self.lineage, &mut self.counters, id, |session| {
-                let counts = session.outcome(client, server, host(request), *outcome, neighbours, homes);
+                let counts = session.outcome(client, server, host(request), outcome, neighbours, homes);
                 let logs_in = reply.login && request.http.as_ref().is_some_and(|http| &*http.method == "POST");
                 if logs_in && counts == Outcome::Accepted && session.is_owner(client, neighbours) {
                     // The server keeps one value over logout and login.
-                    session.set_ended(None);
+                    session.revive();
                 }
             });
         }
-        let said = |token: TokenRef| {
-            let outcome = reply.tokens.iter().find(|(t, _)| *t == token).map_or(Outcome::Unknown, |(_, o)| *o);
-            (outcome, reply.renewed.contains(&token))
-        };
-        for (mut observation, judged) in self.pending.answered(reply.request.id) {
-            let (outcome, renewed) = said(observation.token.token);
+        let said = Said::by(reply);
+        let waited = if self.pending.is_empty() { Vec::new() } else { self.pending.answered(reply.request.id) };
+        for (mut observation, judged) in waited {
+            let (outcome, renewed) = said.of(observation.token.token);
             if judged {
                 observation.trigger = Trigger::LateOutcome;
             }
@@ -284,26 +316,45 @@ impl SessionTable {
             }
             out.push(Evidence::Use(Arc::new(observation)));
         }
-        self.tell_guesses(reply, said, out);
+        if self.guessers.awaits(reply.request.id) {
+            self.tell_guesses(reply, &said, out);
+        }
     }
 
-    fn tell_guesses(
-        &mut self,
-        reply: &OutcomeSighting,
-        said: impl Fn(TokenRef) -> (Outcome, bool),
-        out: &mut Vec<Evidence>,
-    ) {
-        for (guess, tries) in self.guessers.answered(reply.request.id, self.config.guess_window, &said) {
+    /// The refs that a reply speaks of, one of each session, in order: several may lead to one, whose request
+    /// was answered once.
+    fn answered_refs(&self, reply: &OutcomeSighting) -> SmallVec<[(TokenRef, Outcome); 2]> {
+        if let [only] = *reply.tokens {
+            return smallvec![only];
+        }
+        let resolved = reply.tokens.iter().enumerate();
+        let resolved = resolved.filter_map(|(at, (token, _))| Some((self.lineage.resolve(*token)?, at)));
+        let mut places: SmallVec<[(TokenRef, usize); 2]> = resolved.collect();
+        places.sort_unstable();
+        places.dedup_by_key(|(id, _)| *id);
+        places.sort_unstable_by_key(|(_, at)| *at);
+        places.into_iter().filter_map(|(_, at)| reply.tokens.get(at).copied()).collect()
+    }
+
+    fn tell_guesses(&mut self, reply: &OutcomeSighting, said: &Said, out: &mut Vec<Evidence>) {
+        // A login page welcomes any value: that lets nobody in.
+        let said_of = |token| match said.of(token) {
+            (Outcome::Accepted, true) if reply.login => (Outcome::Rejected, true),
+            (Outcome::Accepted, false) if reply.login => (Outcome::Unknown, false),
+            said => said,
+        };
+        for (guess, tries) in self.guessers.answered(reply.request.id, self.config.guess_window, said_of) {
             if tries.values < FEWEST_GUESSES {
                 continue;
             }
-            let (outcome, renewed) = said(guess.token.token);
-            let source = source(guess.request.like.client.address).bytes();
+            let (outcome, new_value) = said.of(guess.token.token);
+            let source = Source::from(guess.request.like.client.address).bytes();
             let guesser = self.key.digest(&[b"guesser", &source, guess.token.id.as_bytes()]);
-            let guesses = Guesses { guesser, values: tries.values, refused: tries.refused, accepted: tries.accepted };
+            let Tries { values, rejected, renewed, accepted } = tries;
+            let guesses = Guesses { guesser, values, rejected, renewed, accepted };
             out.push(Evidence::Use(Arc::new(Observation {
                 outcome,
-                renewed,
+                renewed: new_value,
                 status: Some(reply.status),
                 guesses: Some(guesses),
                 now: reply.at.ts,
@@ -321,7 +372,7 @@ impl SessionTable {
                 if session.counts_from(server, host(&observation.request)) { said } else { Outcome::Unknown };
             let (adopted, ended) = (observation.session.adopted, observation.session.ended);
             observation.session = SessionView { adopted, ended, ..self.view(session, self.now) };
-            if let Some(binding) = session.bindings().find(|b| b.id == subject) {
+            if let Some(binding) = session.bindings().find(|b| b.id() == subject) {
                 observation.subject = binding.view();
                 observation.prior_live = binding.prior_is_live();
             }
@@ -364,8 +415,11 @@ impl SessionTable {
         let PathSighting { kind, from_client, request, tokens, at } = path;
         let token = tokens.into_iter().next().map(|token| {
             let session = self.find(&token).and_then(|id| self.lineage.read(id, |s| self.view(s, at.ts)));
-            (token, session)
+            (Arc::unwrap_or_clone(token), session)
         });
         out.push(Evidence::Path(Arc::new(PathObservation { kind, from_client, request, at, token })));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 use super::super::fairness;
 use super::super::lineage::ENTRY_BYTES;
 use super::super::session::Session;
-use super::{SessionTable, change, host};
+use super::{SessionTable, change, fresh, host};
 use crate::base::ids::TokenRef;
-use crate::token::{Issued, TokenSighting};
+use crate::token::{Issued, TokenSighting, strength};
 
 impl SessionTable {
     /// A server handed a token out: a new session, the child of one, or one that it knows already.
@@ -18,9 +18,15 @@ impl SessionTable {
         let (server, ts) = (request.destination.ip, sighting.at.ts);
         let host = host(request);
         if let Some(id) = self.find(&sighting.token) {
-            let homes = &mut self.homes;
+            let (homes, neighbours) = (&mut self.homes, &self.neighbours);
+            let strong = sighting.token.strength >= strength::STRONG;
             let reissue = change(&self.lineage, &mut self.counters, id, |session| {
                 let home = !session.has_home() || session.is_home(server);
+                // Only who knew a strong value gets it again. Who ended another's session and logs in with
+                // its value has not become its owner.
+                if home && strong && session.is_ended_by_another() && !session.is_owner(&request.client, neighbours) {
+                    session.revive();
+                }
                 if home && session.ended().is_none() {
                     session.note_issue(ts);
                     session.add_home(server, host, homes);
@@ -42,7 +48,7 @@ impl SessionTable {
                 return;
             }
         }
-        let mut session = self.fresh(sighting);
+        let mut session = fresh(sighting);
         session.note_issue(ts);
         session.add_home(server, host, &mut self.homes);
         if let Some(by_address) = sighting.token.by_address {
@@ -92,10 +98,11 @@ impl SessionTable {
     /// Its home ended a token. What is known of the session stays: whoever uses it now is odd.
     pub(super) fn deleted(&mut self, sighting: &TokenSighting) {
         if let Some(id) = self.find(&sighting.token) {
-            let server = sighting.request.like.destination.ip;
+            let (client, server) = (&sighting.request.like.client, sighting.request.like.destination.ip);
+            let (neighbours, key) = (&self.neighbours, &self.key);
             change(&self.lineage, &mut self.counters, id, |session| {
-                if session.is_home(server) && session.ended().is_none() {
-                    session.set_ended(Some(sighting.at.ts));
+                if session.is_home(server) {
+                    session.end(sighting.at.ts, session.is_owner(client, neighbours), key);
                 }
             });
         }
@@ -122,6 +129,9 @@ impl SessionTable {
     pub(super) fn forget(&mut self, id: TokenRef) -> bool {
         let Some(session) = self.lineage.remove(id) else { return false };
         self.order.remove(session.place);
+        if let Some(home) = session.home() {
+            self.homes.left(home);
+        }
         self.counters.bytes = self.counters.bytes.saturating_sub(cost(&session));
         self.counters.tracked = self.counters.tracked.saturating_sub(1);
         true

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{FlowTokens, TokenTap, Waiting, distinct, known, replaced};
+use super::TokenTap;
+use super::tokens::{distinct, known, replaced};
+use super::waiting::{FlowTokens, Waiting};
 use crate::base::time::Stamp;
 use crate::flow::Direction;
 use crate::proto::HttpVersion;
@@ -22,10 +24,10 @@ pub(super) struct Awaited {
     dir: Direction,
     /// It is of a reply.
     reply: bool,
-    request: Request,
+    request: Arc<Request>,
     site: Arc<Site>,
     /// Of a reply: what its request presented.
-    presented: SmallVec<[SeenToken; 2]>,
+    presented: SmallVec<[Arc<SeenToken>; 2]>,
 }
 
 impl FlowTokens {
@@ -81,7 +83,7 @@ impl TokenTap {
         let mut finder = Finder::new(&rules.names, site.host(), &mut self.counters);
         finder.form(body, whole);
         let found = finder.finish();
-        let tokens: Vec<SeenToken> = found.iter().map(|f| self.seen_token(f, &site)).collect();
+        let tokens: Vec<Arc<SeenToken>> = found.iter().map(|f| self.seen_token(f, &site)).collect();
         let view = request.view();
         if let Some(http) = view.http.as_ref().and_then(|http| without(http, &known(&found, &tokens))) {
             let masked = RequestView { http: Some(http), ..(*view).clone() };
@@ -92,7 +94,7 @@ impl TokenTap {
             self.sighting(token, TokenUse::Presented, &request, at);
         }
         // Its reply, if that is still to come, judges these as well.
-        if let Some(waiting) = state.waiting.iter_mut().find(|w| w.request.id == request.id) {
+        if let Some(waiting) = state.waiting().iter_mut().find(|w| w.request.id == request.id) {
             waiting.asks_for_tokens |= form::asks_for_tokens(body, whole);
             waiting.request = request;
             // A password is none of the request's tokens: nothing that the reply says of it matters.

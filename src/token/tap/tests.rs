@@ -1,22 +1,23 @@
 //! Requests and replies, as they are seen.
 
 mod bodies;
+mod repeats;
 
 use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::waiting::PIPELINE_LIMIT;
 use super::*;
 use crate::base::net::{Endpoint, MacAddr, Tenant};
 use crate::base::time::{FrameId, Timestamp};
 use crate::flow::FlowId;
 use crate::identity::AddressSource;
 use crate::packet::MacPair;
-use crate::proto::Header;
+use crate::proto::{Header, HttpVersion, PIPELINE_LIMIT, RequestHead, ResponseHead};
 use crate::token::login::LoginRule;
 use crate::token::names::{Hosts, Place, TokenRule};
 use crate::token::pattern::Pattern;
+use crate::token::{Outcome, TokenClass};
 
 mod proxies;
 
@@ -101,7 +102,7 @@ impl Bench {
             two_sided: true,
             gaps: 0,
         };
-        let tap = TokenTap::new(Arc::new(rules()), DigestKey::derive(&[7; 32], "token ref"), [3; 16], true);
+        let tap = TokenTap::new(Arc::new(rules()), DigestKey::derive(&[7; 32], "token ref"), [3; 16], 1 << 20, true);
         Self { tap, state: FlowTokens::default(), flow, next: 0 }
     }
 
@@ -140,35 +141,6 @@ impl Bench {
     fn digest(&self, value: &str) -> crate::base::ids::TokenRef {
         self.tap.key.digest(&[value.as_bytes()])
     }
-}
-
-#[test]
-fn a_repeat_shares_the_view_of_the_request_before_and_is_one_of_its_own() {
-    let mut bench = Bench::new();
-    bench.tap.transactions = false;
-    let cookie = format!("PHPSESSID={STRONG}");
-    let fields = [HOST, ("Cookie", &*cookie), ("Accept-Language", "en")];
-    let mut request = |target: &str, list: &[(&str, &str)], gaps| {
-        bench.flow.gaps = gaps;
-        let seen = bench.request(target, list);
-        tokens(&seen)[0].request.clone()
-    };
-    let first = request("/a?b=1", &fields, 0);
-    let again = request("/c", &fields, 0);
-    assert!(Arc::ptr_eq(&first.like, &again.like) && first.hash != again.hash);
-    assert_eq!((again.id.ordinal, again.view().id, again.view().complete), (1, again.id, stamp(5)));
-    let others = [
-        request("/login", &fields, 0),
-        request(&format!("/?session_id={OTHER}"), &fields, 0),
-        request("/a", &[fields[0], fields[2], fields[1]], 0),
-        request("/a", &[fields[0], fields[1], ("Accept-Language", "de")], 0),
-        request("/a", &[fields[0], fields[1], fields[2], ("User-Agent", "x")], 0),
-        request("/a", &fields, 1),
-    ];
-    for other in others {
-        assert!(!Arc::ptr_eq(&first.like, &other.like) && other.like.id == other.id, "{}", other.id.ordinal);
-    }
-    assert_eq!(bench.tap.counters.sightings.iter().sum::<u64>(), 9, "one request has two tokens");
 }
 
 fn tokens(seen: &[Seen]) -> Vec<&TokenSighting> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
-use super::url::Target;
 use crate::base::net::Endpoint;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
@@ -13,6 +12,7 @@ use crate::identity::{AddressSource, ClientIdentity, UserAgent};
 use crate::proto::RequestHead;
 use crate::token::mask::{self, Known};
 use crate::token::sighting::{HttpView, RequestId, RequestView};
+use crate::token::url::Target;
 
 /// Sender and receiver of what travels in `dir`.
 pub(super) const fn ends(flow: &FlowInfo, dir: Direction) -> (Endpoint, Endpoint) {

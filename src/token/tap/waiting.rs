@@ -3,31 +3,34 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::bodies::Awaited;
+use super::latest::Place;
 use crate::flow::Direction;
+use crate::proto::PIPELINE_LIMIT;
 use crate::token::find::PAIR_LIMIT;
 use crate::token::login::Page;
 use crate::token::recall::Reading;
 use crate::token::sighting::{Request, RequestView, SeenToken};
 use crate::token::tls::FlowTls;
 
-/// Requests of a flow that wait for their replies. Beyond it pairing is lost, tokens are still read.
-pub(super) const PIPELINE_LIMIT: usize = 128;
-
 /// Tokens of a flow that wait with their requests: one more request waits only while there are fewer.
 /// No honest client sends nearly as many.
-const WAITING_TOKENS: u32 = 4096;
+const WAITING_TOKENS: usize = 4096;
 
-/// What is remembered of one flow: requests that wait for a reply, bodies that wait for their end.
+/// What is remembered of one flow: requests that wait for a reply, bodies that wait for their end. Most
+/// flows are idle, and hold nothing.
 #[derive(Default)]
 pub struct FlowTokens {
-    pub(super) waiting: SmallVec<[Box<Waiting>; 1]>,
+    waiting: Option<Box<Queue>>,
     pub(super) rare: Option<Box<Rare>>,
-    /// Tokens held, of requests and bodies that wait.
-    tokens: u32,
+    /// Where the last request is remembered.
+    pub(super) last: Place,
 }
+
+/// Never empty.
+type Queue = SmallVec<[Waiting; 1]>;
 
 /// What is remembered of few flows.
 #[derive(Default)]
@@ -55,52 +58,103 @@ impl FlowTokens {
         self.rare.get_or_insert_default()
     }
 
-    /// Whether one more request may wait for its reply.
-    pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < PIPELINE_LIMIT && self.tokens < WAITING_TOKENS
+    /// The requests that wait for their replies.
+    pub(super) fn waiting(&mut self) -> &mut [Waiting] {
+        self.waiting.as_deref_mut().map_or(&mut [], |queue| queue.as_mut_slice())
     }
 
-    /// Counts the tokens that are held, after a message has changed that.
-    pub(super) fn count_tokens(&mut self) {
-        let waiting = self.waiting.iter().map(|waiting| waiting.tokens());
-        let tokens: usize = waiting.chain(self.rare.iter().flat_map(|rare| &rare.bodies).map(Awaited::tokens)).sum();
-        self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+    /// One more request waits for its reply; it is given back where too many do.
+    pub(super) fn wait(&mut self, request: Waiting) -> Result<(), Waiting> {
+        if self.waiting().len() >= PIPELINE_LIMIT as usize || self.tokens() >= WAITING_TOKENS {
+            return Err(request);
+        }
+        match &mut self.waiting {
+            Some(queue) => queue.push(request),
+            None => self.waiting = Some(Box::new(smallvec![request])),
+        }
+        Ok(())
+    }
+
+    /// Whether the request with this ordinal waits, and not as the first.
+    pub(super) fn waits_behind_another(&mut self, ordinal: u32) -> bool {
+        self.waiting().iter().skip(1).any(|w| w.request.id.ordinal == ordinal)
+    }
+
+    /// The request with this ordinal, which waits no longer.
+    pub(super) fn take(&mut self, ordinal: u32) -> Option<Waiting> {
+        let at = self.waiting().iter().position(|w| w.request.id.ordinal == ordinal)?;
+        self.take_at(at)
+    }
+
+    /// The request that waits longest.
+    pub(super) fn take_first(&mut self) -> Option<Waiting> {
+        self.take_at(0)
+    }
+
+    fn take_at(&mut self, at: usize) -> Option<Waiting> {
+        let queue = self.waiting.as_mut().filter(|queue| at < queue.len())?;
+        let taken = queue.remove(at);
+        if queue.is_empty() {
+            self.waiting = None;
+        }
+        Some(taken)
+    }
+
+    /// Tokens held, of requests and bodies that wait.
+    fn tokens(&self) -> usize {
+        let waiting = self.waiting.iter().flat_map(|queue| queue.iter()).map(Waiting::tokens);
+        waiting.chain(self.rare.iter().flat_map(|rare| &rare.bodies).map(Awaited::tokens)).sum()
     }
 
     /// Heap bytes held.
     pub(super) fn held_bytes(&self) -> usize {
         // A view's texts are most of what it holds; on average they are far below their limits.
-        const VIEW: usize = size_of::<RequestView>() + 256;
-        let spilled = if self.waiting.spilled() { self.waiting.capacity() * size_of::<usize>() } else { 0 };
-        let waiting = self.waiting.len() * (VIEW + size_of::<Waiting>());
-        let tokens = self.tokens as usize * size_of::<SeenToken>();
+        const REQUEST: usize = size_of::<Request>() + size_of::<RequestView>() + 256;
+        if self.waiting.is_none() && self.rare.is_none() {
+            return 0;
+        }
+        let waiting = self.waiting.as_ref().map_or(0, |queue| {
+            let spilled = if queue.spilled() { queue.capacity() * size_of::<Waiting>() } else { 0 };
+            size_of::<Queue>() + spilled + queue.len() * REQUEST
+        });
+        let tokens = self.tokens() * size_of::<SeenToken>();
         let rare = self.rare.as_ref().map_or(0, |rare| {
             size_of::<Rare>() + rare.tls.held_bytes() + rare.bodies.capacity() * size_of::<Awaited>()
         });
-        spilled + waiting + tokens + rare
+        waiting + tokens + rare
     }
 }
 
 /// A request that waits.
 pub(super) struct Waiting {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     pub(super) reading: Arc<Reading>,
     /// Its tokens, where its body had some as well.
-    pub(super) with_body: Option<Box<[SeenToken]>>,
+    pub(super) with_body: Option<Box<[Arc<SeenToken>]>>,
     pub(super) page: Page,
     /// Its reply may issue tokens in its body.
     pub(super) asks_for_tokens: bool,
 }
 
 impl Waiting {
+    /// `purpose` is that of its path.
+    pub(super) const fn new(request: Arc<Request>, reading: Arc<Reading>, purpose: (Page, bool)) -> Self {
+        let (page, asks_for_tokens) = purpose;
+        Self { request, reading, with_body: None, page, asks_for_tokens }
+    }
+
     /// The tokens of which the reply says something.
-    pub(super) fn presented(&self) -> &[SeenToken] {
-        let all = self.with_body.as_deref().unwrap_or(&self.reading.tokens);
-        all.get(..PAIR_LIMIT).unwrap_or(all)
+    pub(super) fn presented(&self) -> &[Arc<SeenToken>] {
+        judged_by_reply(self.with_body.as_deref().unwrap_or(&self.reading.tokens))
     }
 
     /// Tokens held.
     fn tokens(&self) -> usize {
         self.reading.tokens.len() + self.with_body.as_ref().map_or(0, |tokens| tokens.len())
     }
+}
+
+/// Of a request's tokens those of which the reply says something.
+pub(super) fn judged_by_reply(tokens: &[Arc<SeenToken>]) -> &[Arc<SeenToken>] {
+    tokens.get(..PAIR_LIMIT).unwrap_or(tokens)
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::body::{Body, Passed};
 use super::super::head::{BlankLine, HEAD_LIMIT};
-use super::super::line::{Expect, FirstLine, Rigour, begins, first_line, may_begin};
+use super::super::line::{Beginning, Expect, FirstLine, Rigour, begins, first_line};
 use super::super::watch::Watch;
 use super::{Found, Head, Partial, Side, State, line_end, strip};
 use crate::base::time::Stamp;
@@ -83,13 +83,15 @@ impl Side {
         expect: Expect,
         rigour: Rigour,
     ) -> (usize, Found<'a>) {
-        if self.partial.is_none() && !may_begin(piece, expect, rigour) {
-            return self.not_message(0, expect, rigour, false);
+        let mut beginning = self.partial.as_ref().map_or_else(Beginning::default, |partial| partial.beginning);
+        beginning.go_on(piece);
+        if !beginning.may_begin(expect, rigour) {
+            let used = if self.partial.is_none() { 0 } else { piece.len() };
+            return self.not_message(used, expect, rigour, false);
         }
-        let whole = self.keep(piece, at);
-        let (hopeful, length) = (may_begin(whole, expect, rigour), whole.len());
-        if !hopeful {
-            return self.not_message(piece.len(), expect, rigour, false);
+        let length = self.keep(piece, at).len();
+        if let Some(partial) = self.partial.as_deref_mut() {
+            partial.beginning = beginning;
         }
         if length >= HEAD_LIMIT {
             self.lose();
@@ -149,7 +151,7 @@ impl Side {
         }
         // Until the caller says more, the next message is due.
         self.state = State::Between;
-        let Partial { bytes, first, part } = self.partial.take().map(|p| *p).unwrap_or_default();
+        let Partial { bytes, first, part, .. } = self.partial.take().map(|p| *p).unwrap_or_default();
         let head =
             Head { bytes: Cow::Owned(bytes), line: line as usize, first, whole: end.is_some(), part, read: None };
         (piece.len(), Found::Head(head))

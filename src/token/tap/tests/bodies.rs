@@ -1,6 +1,7 @@
 //! Forms and token endpoints, rival requests, values that name a server.
 
 use super::*;
+use crate::token::form;
 
 /// A bench whose rules read bodies, too.
 fn bench_of_bodies() -> Bench {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::identity::topology::{Hop, Networks, network};
 use crate::packet::SynTraits;
+use crate::proto::Ambiguity;
 
 const JA4: &str = "t13d1516h2_8daaf6152771_e5627efa2ab1";
 

@@ -1,8 +1,8 @@
 //! What is inside tunnels, and behind preambles? SOCKS, CONNECT and the PROXY protocol, nested.
 
-use super::testing::{Driver, Recorder, Seen, latin1};
 use crate::base::net::Endpoint;
 use crate::flow::Direction::{self, Forward, Reverse};
+use crate::proto::testing::{Driver, Recorder, Seen, latin1};
 
 const GET: &[u8] = b"GET /in HTTP/1.1\r\nCookie: s=1\r\n\r\n";
 const REPLY: &[u8] = b"HTTP/1.1 204 X\r\n\r\n";
