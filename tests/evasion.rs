@@ -52,9 +52,9 @@ fn flags(config: &str) -> Option<Vec<&str>> {
 
 /// Cases whose traffic needs what is not read yet.
 fn is_out_of_reach(name: &str) -> bool {
-    ["pppoe", "gre", "gretap", "geneve", "gtpu", "erspan", "vxlan", "h2", "tls12", "tls13"]
+    ["pppoe", "gre", "gretap", "geneve", "gtpu", "erspan", "vxlan", "tls12", "tls13"]
         .iter()
-        .any(|word| name.split('_').any(|part| part == *word || part.starts_with("h2")))
+        .any(|word| name.split('_').any(|part| part == *word))
 }
 
 #[test]

@@ -77,7 +77,21 @@ fn request(token: &str) -> Vec<u8> {
     format!("GET /a HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: curl/8.9\r\nCookie: PHPSESSID={token}\r\n\r\n").into()
 }
 
-const ATTACKS: [(&str, usize, Attack); 15] = [
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A frame of HTTP/2.
+fn h2(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The header block of a GET, with a path of its own.
+fn ask(n: u32) -> Vec<u8> {
+    let path = format!("/{n:x}");
+    [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes(), &[0x01, 9], b"shop.test"].concat()
+}
+
+const ATTACKS: [(&str, usize, Attack); 19] = [
     ("fragments that never make a datagram", 4_000, |n, frames| {
         for id in 0..n {
             let mut frame = TcpFrame::new(client(id % 50), server()).payload(&[b'x'; 64]);
@@ -165,6 +179,26 @@ const ATTACKS: [(&str, usize, Attack); 15] = [
     ("pipelined requests that nobody answers", 2_000, |n, frames| {
         let requests: Vec<u8> = (0..n).flat_map(|n| request(&token(n % 10))).collect();
         frames.say(client(0), &requests);
+    }),
+    ("streams that are reset at once", 2_000, |n, frames| {
+        let resets = (0..n as u32).flat_map(|n| [h2(1, 5, n * 2 + 1, &ask(n)), h2(3, 0, n * 2 + 1, &[0; 4])]);
+        frames.say(client(0), &[PREFACE.to_vec(), resets.flatten().collect()].concat());
+    }),
+    ("a header block without an end", 200, |n, frames| {
+        let pieces =
+            (0..n).flat_map(|_| h2(9, 0, 1, &[&[0x40, 1, b'x', 0x7f, 0xa1, 0x1e][..], &[b'a'; 4000]].concat()));
+        let block = [PREFACE.to_vec(), h2(1, 0, 1, &ask(0)), pieces.collect()].concat();
+        frames.say(client(0), &block);
+    }),
+    ("empty pieces of a header block", 10_000, |n, frames| {
+        let pieces = (0..n).flat_map(|_| h2(9, 0, 1, &[])).collect();
+        frames.say(client(0), &[PREFACE.to_vec(), h2(1, 0, 1, &ask(0)), pieces].concat());
+    }),
+    ("references to long fields", 500, |n, frames| {
+        let long = [&ask(0)[..], &[0x60, 0x7f, 0xa1, 0x1e], &[b'a'; 4000]].concat(); // cookie
+        let short = [&ask(0)[..], &[0xbe; 200]].concat();
+        let blocks = (1..n as u32).flat_map(|n| h2(1, 5, n * 2 + 1, &short)).collect();
+        frames.say(client(0), &[PREFACE.to_vec(), h2(1, 5, 1, &long), blocks].concat());
     }),
     ("connections that only open", 20_000, |n, frames| {
         for n in 0..n {

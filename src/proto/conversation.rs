@@ -11,6 +11,7 @@ use decoy::{Said, WATCH_LIMIT};
 use rivals::Rivals;
 
 use super::http1::{Calm, Http1, Reading};
+use super::http2::{self, Http2};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
 use super::tls::Tls;
@@ -53,6 +54,7 @@ enum Parser {
     /// Nothing is recognised yet.
     None,
     Http1(Box<Http1>),
+    Http2(Box<Http2>),
     /// Reads no further than the hellos.
     Tls(Box<Tls>),
     /// Nothing more is read of this flow.
@@ -166,6 +168,7 @@ impl Reader {
     fn held_bytes(&self) -> usize {
         let parser = match &self.parser {
             Parser::Http1(http1) => http1.held_bytes(),
+            Parser::Http2(http2) => http2.held_bytes(),
             Parser::Tls(tls) => tls.held_bytes(),
             Parser::None | Parser::Stopped => 0,
         };
@@ -180,7 +183,11 @@ impl Reader {
     }
 
     fn is_mid_message(&self) -> bool {
-        let parsing = if let Parser::Http1(http1) = &self.parser { http1.is_mid_head() } else { false };
+        let parsing = match &self.parser {
+            Parser::Http1(http1) => http1.is_mid_head(),
+            Parser::Http2(http2) => http2.is_mid_message(),
+            Parser::None | Parser::Tls(_) | Parser::Stopped => false,
+        };
         parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
     }
 
@@ -207,8 +214,10 @@ impl Reader {
             StreamEvent::Closed { at, .. } => {
                 let end = Piece { dir: Direction::Forward, offset: u64::MAX, bytes: &[], at };
                 self.hold_back_no_more(&end, voice);
-                if let Parser::Http1(http1) = &mut self.parser {
-                    http1.finish(at, voice);
+                match &mut self.parser {
+                    Parser::Http1(http1) => http1.finish(at, voice),
+                    Parser::Http2(http2) => http2.finish(at, voice),
+                    Parser::None | Parser::Tls(_) | Parser::Stopped => {}
                 }
                 let dir = Direction::Forward; // the rival copy knows its own
                 self.read_rival(Piece { dir, offset: 0, bytes: &[], at }, true, voice);
@@ -251,7 +260,7 @@ impl Reader {
     fn work(&self) -> u64 {
         match &self.parser {
             Parser::Http1(http1) => http1.work(),
-            Parser::None | Parser::Tls(_) | Parser::Stopped => 0,
+            Parser::None | Parser::Http2(_) | Parser::Tls(_) | Parser::Stopped => 0,
         }
     }
 
@@ -275,7 +284,7 @@ impl Reader {
             let step = match (of(&mut self.probes, rest.dir), &self.parser) {
                 (_, Parser::Stopped) => Step::Done(Interest::StopFlow),
                 (Probe::Foreign, _) => self.watch(&rest),
-                (Probe::Read, Parser::Http1(_) | Parser::Tls(_)) => self.read(rest, voice),
+                (Probe::Read, Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.read(rest, voice),
                 (Probe::Undecided { .. } | Probe::Read, _) => self.find_out(rest, voice),
             };
             match step {
@@ -297,6 +306,7 @@ impl Reader {
     fn on_gap<S: MessageSink>(&mut self, dir: Direction, to: u64, at: Stamp, voice: &mut Voice<'_, S>) -> Interest {
         match (of(&mut self.probes, dir), &mut self.parser) {
             (Probe::Read, Parser::Http1(http1)) => http1.on_gap(dir, to, at, voice),
+            (Probe::Read, Parser::Http2(http2)) => http2.on_gap(dir, to, at, voice),
             (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
                 let interest = tls.on_gap(dir);
                 if interest == Interest::StopFlow && tls.is_agreed() {
@@ -305,7 +315,12 @@ impl Reader {
                 *self.probe(dir) = Probe::Foreign;
                 self.otherwise()
             }
-            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Tls(_)) => self.otherwise(),
+            (Probe::Foreign, Parser::None | Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_)) => self.otherwise(),
+            (probe @ Probe::Undecided { .. }, Parser::Http2(http2)) if http2.is_established() => {
+                *probe = Probe::Read;
+                http2.begin(dir, true, false);
+                self.otherwise()
+            }
             (probe @ Probe::Undecided { .. }, Parser::Http1(http1)) if http1.is_established() => {
                 *probe = Probe::Read;
                 http1.begin(dir, true);
@@ -330,6 +345,7 @@ impl Reader {
     /// Finds out what a direction speaks.
     fn find_out<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) -> Step {
         let parsing = self.is_parsing();
+        let other_is_read = matches!(self.probe(piece.dir.opposite()), Probe::Read);
         let Probe::Undecided { held, socks, late } = of(&mut self.probes, piece.dir) else {
             return Step::Done(Interest::StopDirection);
         };
@@ -384,12 +400,20 @@ impl Reader {
                 self.parser = Parser::Tls(Box::new(Tls::new()));
                 self.hand_over(&piece, earlier, late, voice)
             }
-            Ok(Verdict::Http2) if !parsing => {
-                voice.counters().http2_unread += 1;
-                self.recognised = true;
-                self.leave_be(&piece)
+            // Not while the other side's first line may still become one of HTTP/1.
+            Ok(Verdict::Http2) if !parsing && (!other_is_read || !matches!(self.parser, Parser::Http1(_))) => {
+                if !matches!(self.parser, Parser::Http2(_)) {
+                    self.parser = Parser::Http2(Box::new(Http2::new(self.next_ordinal)));
+                }
+                self.hand_over(&piece, earlier, late, voice)
             }
-            Ok(verdict) if verdict == Verdict::Http1 || parsing => self.hand_over(&piece, earlier, late, voice),
+            Ok(verdict) if verdict == Verdict::Http1 || parsing => {
+                if matches!(&self.parser, Parser::Http2(http2) if !http2.is_established()) {
+                    self.parser = Parser::None; // that was a guess
+                    *self.probe(piece.dir.opposite()) = Probe::new(true);
+                }
+                self.hand_over(&piece, earlier, late, voice)
+            }
             // Nothing of ours: it never will be, or perhaps from the next segment on.
             Ok(_) | Err(socks::Step::Refused) if late => {
                 *self.probe(piece.dir) = Probe::new(true);
@@ -446,11 +470,14 @@ impl Reader {
         voice: &mut Voice<'_, S>,
     ) -> Step {
         let probe = std::mem::replace(self.probe(piece.dir), Probe::Read);
+        let parsing = self.is_parsing();
         if matches!(self.parser, Parser::None) {
             self.parser = Parser::Http1(Box::new(Http1::from_ordinal(self.next_ordinal)));
         }
-        if let Parser::Http1(http1) = &mut self.parser {
-            http1.begin(piece.dir, late);
+        match &mut self.parser {
+            Parser::Http1(http1) => http1.begin(piece.dir, late),
+            Parser::Http2(http2) => http2.begin(piece.dir, late, !parsing),
+            Parser::None | Parser::Tls(_) | Parser::Stopped => {}
         }
         if let Probe::Undecided { held: Some(mut before), .. } = probe
             && earlier > 0
@@ -474,11 +501,26 @@ impl Reader {
                     interest => Step::Done(interest),
                 };
             }
+            Parser::Http2(http2) => {
+                return match http2.on_data(piece.dir, piece.offset, piece.bytes, piece.at, voice) {
+                    http2::Reading::Read(interest) => Step::Done(interest),
+                    http2::Reading::NotHttp2 { used } => {
+                        self.parser = Parser::None;
+                        self.probes = [Probe::new(true), Probe::new(true)];
+                        Step::Again(used)
+                    }
+                };
+            }
             Parser::None | Parser::Stopped => return Step::Done(self.otherwise()),
         };
         match http1.on_data(piece.dir, piece.offset, piece.bytes, piece.at, voice) {
             Reading::Read(interest) => Step::Done(interest),
             Reading::NotHttp => self.leave_be(&piece),
+            Reading::ToHttp2 { used, client, ordinal } => {
+                self.parser = Parser::Http2(Box::new(Http2::upgraded(client, ordinal)));
+                self.probes = [Probe::Read, Probe::Read];
+                Step::Again(used)
+            }
             Reading::Upgraded => {
                 self.next_ordinal = http1.next_ordinal();
                 self.recognised = true;
@@ -523,6 +565,7 @@ impl Reader {
     fn is_parsing(&self) -> bool {
         match &self.parser {
             Parser::Http1(http1) => http1.is_established(),
+            Parser::Http2(http2) => http2.is_established(),
             Parser::Tls(_) => true,
             Parser::None | Parser::Stopped => false,
         }
@@ -536,7 +579,7 @@ impl Reader {
     const fn otherwise(&self) -> Interest {
         match self.parser {
             Parser::Stopped => Interest::StopFlow,
-            Parser::None | Parser::Http1(_) | Parser::Tls(_) => Interest::Continue,
+            Parser::None | Parser::Http1(_) | Parser::Http2(_) | Parser::Tls(_) => Interest::Continue,
         }
     }
 

@@ -1,7 +1,9 @@
 //! Floor 3: what do the bytes say? Takes stream events, gives [`Message`]s.
 
+mod collect;
 mod conversation;
 mod http1;
+mod http2;
 mod probe;
 mod proxy;
 mod socks;
@@ -129,7 +131,8 @@ pub const PIPELINE_LIMIT: u32 = 128;
 /// the highest, and no reply answers them.
 pub const FIRST_RIVAL: u32 = 1 << 31;
 
-/// One parsed message. `ordinal` counts requests of a connection from 0 (later: HTTP/2 stream id).
+/// One parsed message. `ordinal` counts the requests of a connection from 0; in HTTP/2 it is the stream, and
+/// what was counted before comes on top.
 #[derive(Clone, Debug)]
 pub enum Message<'a> {
     /// A request head is complete.
@@ -189,6 +192,23 @@ pub enum Message<'a> {
         dir: Direction,
         /// The client that it names; `None` for `UNKNOWN` and `LOCAL`.
         client: Option<Endpoint>,
+    },
+    /// A client of HTTP/2 sends its first request on a connection of which the beginning was seen.
+    Http2Client {
+        /// Direction it travels.
+        dir: Direction,
+        /// The frame that completed the request.
+        at: Stamp,
+        /// How the program begins a connection: its settings, how far it opens the window, the order of
+        /// pseudo fields; as `1:65536;4:6291456|15663105|m,a,s,p`.
+        shape: &'a str,
+    },
+    /// A request gets no reply: its stream was reset, or the server takes up no more.
+    Abandoned {
+        /// Which request.
+        ordinal: u32,
+        /// When that was said.
+        at: Stamp,
     },
     /// Odd TCP behaviour of the flow.
     Anomaly(Anomaly),
@@ -316,8 +336,23 @@ pub struct ProtoCounters {
     pub pipeline_limit_hits: u64,
     /// Tunnels inside tunnels beyond the depth that is read (`limit_hits_total{limit="tunnel_depth"}`).
     pub tunnel_limit_hits: u64,
-    /// Connections that speak HTTP/2 from the beginning and are not read.
-    pub http2_unread: u64,
+    /// Requests read on HTTP/2 (`http_requests_total{protocol="http2"}`).
+    pub http2_requests: u64,
+    /// Responses read on HTTP/2.
+    pub http2_responses: u64,
+    /// Header blocks that could not be read to their end: what their direction said before is unknown
+    /// from there on (`http_parse_errors_total{protocol="http2"}`).
+    pub http2_errors: u64,
+    /// Requests of HTTP/2 beyond those that may wait (`limit_hits_total{limit="http2_streams"}`).
+    pub stream_limit_hits: u64,
+    /// Header blocks longer than is read (`limit_hits_total{limit="http2_block"}`).
+    pub block_limit_hits: u64,
+    /// Messages of HTTP/2 with more fields than are kept (`limit_hits_total{limit="http2_header_list"}`).
+    pub list_limit_hits: u64,
+    /// Entries of header tables beyond those that are kept (`limit_hits_total{limit="http2_table"}`).
+    pub table_limit_hits: u64,
+    /// Bodies of HTTP/2 beyond those that are read at a time (`limit_hits_total{limit="http2_bodies"}`).
+    pub body_limit_hits: u64,
     /// Connections that went over to another protocol (101) and are not read from there on.
     pub upgrades_unread: u64,
     /// Connections recognised as TLS and not read.
@@ -342,7 +377,14 @@ impl ProtoCounters {
             header_limit_hits,
             pipeline_limit_hits,
             tunnel_limit_hits,
-            http2_unread,
+            http2_requests,
+            http2_responses,
+            http2_errors,
+            stream_limit_hits,
+            block_limit_hits,
+            list_limit_hits,
+            table_limit_hits,
+            body_limit_hits,
             upgrades_unread,
             tls_opaque,
             tls_versions,
@@ -356,7 +398,14 @@ impl ProtoCounters {
         self.header_limit_hits += header_limit_hits;
         self.pipeline_limit_hits += pipeline_limit_hits;
         self.tunnel_limit_hits += tunnel_limit_hits;
-        self.http2_unread += http2_unread;
+        self.http2_requests += http2_requests;
+        self.http2_responses += http2_responses;
+        self.http2_errors += http2_errors;
+        self.stream_limit_hits += stream_limit_hits;
+        self.block_limit_hits += block_limit_hits;
+        self.list_limit_hits += list_limit_hits;
+        self.table_limit_hits += table_limit_hits;
+        self.body_limit_hits += body_limit_hits;
         self.upgrades_unread += upgrades_unread;
         self.tls_opaque += tls_opaque;
         self.tls_versions.iter_mut().zip(tls_versions).for_each(|(mine, theirs)| *mine += theirs);

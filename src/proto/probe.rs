@@ -1,5 +1,6 @@
 //! What do the first bytes of a connection say? Told from a few bytes, without reading a message.
 
+use super::http2;
 use super::proxy::{self, Preamble};
 use super::socks::{self, Phase, Step};
 use crate::base::net::Endpoint;
@@ -21,7 +22,7 @@ pub(super) enum Verdict {
     Socks(usize, Option<Phase>, Phase),
     /// They may be HTTP/1; its reader will find out.
     Http1,
-    /// The preface of an HTTP/2 client (RFC 9113 §3.4).
+    /// The preface of an HTTP/2 client or server (RFC 9113 §3.4), or a frame in the middle of a direction.
     Http2,
     /// A TLS record (RFC 8446 §5.1), or a hello in the form of SSL 2.0.
     Tls,
@@ -38,6 +39,11 @@ const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 pub(super) fn classify(bytes: &[u8], late: bool) -> Verdict {
     match bytes {
         [] => Verdict::NeedMore,
+        [0, ..] => match http2::may_begin(bytes, late) {
+            Some(true) => Verdict::Http2,
+            Some(false) => http1(bytes),
+            None => Verdict::NeedMore,
+        },
         [0x16, ..] => tls(bytes),
         [0x14 | 0x15 | 0x17, ..] if late => tls(bytes),
         [4 | 5, ..] if !late => match socks::greeting(bytes) {
@@ -94,7 +100,7 @@ mod tests {
     const CLIENT: Option<Endpoint> =
         Some(Endpoint { ip: std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 66)), port: 41000 });
 
-    const CASES: [(&[u8], bool, Verdict); 25] = [
+    const CASES: [(&[u8], bool, Verdict); 31] = [
         (b"GET / HTTP/1.1\r\n", false, Verdict::Http1),
         (b"HTTP/1.1 200 OK\r\n", false, Verdict::Http1),
         (b"PURGEX  /account  HTTP/1.1\r\n", false, Verdict::Http1),
@@ -110,6 +116,11 @@ mod tests {
         (b"\x04\x01\x00\x50\x0a\x00\x00", false, Verdict::NeedMore),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false, Verdict::Http2),
         (b"PRI * HTTP/1.1\r\n", false, Verdict::Http1),
+        (b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64", false, Verdict::Http2),
+        (b"\0\0\0\x04\x01\0\0\0\0\0\0", false, Verdict::Foreign),
+        (b"\0\0\0\x04\x01\0\0\0\0\0\0", true, Verdict::Http2),
+        (b"\0\0\x03\x01\x05\0\0\0\x07\x82\x86\x84", true, Verdict::Http2),
+        (b"\0\0\x03\x01\x05\0\0\0\x07\x82\x86\x84", false, Verdict::Foreign),
         (b"\x16\x03\x01\x02\x00\x01", false, Verdict::Tls),
         (b"\x16\x03\x03\x48\x01", false, Verdict::Foreign),
         (b"\x16\x02", false, Verdict::Foreign),
@@ -118,7 +129,8 @@ mod tests {
         (b"220 mail.example ESMTP\r\n", false, Verdict::Http1), // a word and a space: its line will tell
         (b"\x80\x2e\x01\x03\x01", false, Verdict::Tls),
         (b"\x80\x2e\x01\x00\x01", false, Verdict::Foreign),
-        (b"\x00\x00", false, Verdict::Foreign),
+        (b"\x00\x00", false, Verdict::NeedMore),
+        (b"\x00\x00\x01\x00\x00\x00\x00\x00\x00", false, Verdict::Foreign),
         (b"{\"jsonrpc\"", false, Verdict::Foreign),
     ];
 
@@ -134,7 +146,8 @@ mod tests {
         for (bytes, late, verdict) in CASES {
             for n in 0..bytes.len() {
                 let early = classify(&bytes[..n], late);
-                let hopeful = early == Verdict::Http1; // the reader of HTTP/1 may still refuse
+                // The reader of HTTP/1 may still refuse, and fewer bytes than a frame's header say nothing of HTTP/2.
+                let hopeful = early == Verdict::Http1 || (late && verdict == Verdict::Http2 && n < 9);
                 assert!(
                     early == Verdict::NeedMore || early == verdict || hopeful,
                     "{} after {n}: {early:?}",

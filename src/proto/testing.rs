@@ -15,6 +15,8 @@ pub(crate) enum Seen {
     Body { ordinal: u32, dir: Direction, bytes: String, whole: bool },
     Ambiguous { ordinal: Option<u32>, kind: Ambiguity },
     ProxyPreamble(Option<Endpoint>),
+    Http2Client(String),
+    Abandoned(u32),
     Anomaly(AnomalyKind),
     ClientHello { server_name: String, session_id: usize, frames: (u64, u64) },
     ServerHello { version: TlsVersion, cipher: u16, retry: bool, resumed: Option<bool> },
@@ -69,6 +71,8 @@ impl MessageSink for Recorder {
             }
             Message::Ambiguous { ordinal, kind, .. } => Seen::Ambiguous { ordinal, kind },
             Message::ProxyPreamble { client, .. } => Seen::ProxyPreamble(client),
+            Message::Http2Client { shape, .. } => Seen::Http2Client(shape.into()),
+            Message::Abandoned { ordinal, .. } => Seen::Abandoned(ordinal),
             Message::Anomaly(anomaly) => Seen::Anomaly(anomaly.kind),
             Message::ClientHello { first, complete, hello, .. } => Seen::ClientHello {
                 server_name: latin1(hello.server_name().unwrap_or_default()),

@@ -20,7 +20,7 @@ use crate::identity::forwarded;
 use crate::identity::ja4::{Transport, ja4_stable};
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
-use crate::proto::{Again, ClientHello, Message, MessageSink, ProtoCounters};
+use crate::proto::{Again, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters};
 
 use latest::Latest;
 use view::{ends, view_of_flow};
@@ -268,7 +268,12 @@ impl MessageSink for TokenTap {
                 let told = state.rare.as_mut().and_then(|rare| rare.tls.take_handshake());
                 self.seen.extend(told.map(Seen::Tls));
             }
-            Message::ServerHello { .. } => {}
+            Message::Abandoned { ordinal, .. } => {
+                if let Some(unanswered) = self.take_waiting(state, ordinal, HttpVersion::V2) {
+                    self.transaction(&unanswered, None, &[]);
+                }
+            }
+            Message::Http2Client { .. } | Message::ServerHello { .. } => {}
             Message::End { .. } => {
                 while let Some(unanswered) = state.take_first() {
                     self.transaction(&unanswered, None, &[]);

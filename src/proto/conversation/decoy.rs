@@ -147,6 +147,7 @@ impl Reader {
         match &self.parser {
             Parser::Stopped => false,
             Parser::Http1(http1) => asker_is_foreign || http1.is_guessed_client(answerer),
+            Parser::Http2(http2) => asker_is_foreign || http2.is_unanswered_client(answerer.opposite()),
             Parser::None | Parser::Tls(_) => asker_is_foreign,
         }
     }
@@ -154,8 +155,10 @@ impl Reader {
     fn begin_again<S: MessageSink>(&mut self, answer: &Piece<'_>, voice: &mut Voice<'_, S>) {
         let Some(said) = self.said.take() else { return };
         // What was told of the decoy keeps its numbers.
-        if let Parser::Http1(http1) = &self.parser {
-            self.next_ordinal = http1.next_ordinal();
+        match &self.parser {
+            Parser::Http1(http1) => self.next_ordinal = http1.next_ordinal(),
+            Parser::Http2(http2) => self.next_ordinal = http2.next_ordinal(),
+            Parser::None | Parser::Tls(_) | Parser::Stopped => {}
         }
         self.parser = Parser::None;
         self.probes = [Probe::new(false), Probe::new(false)];

@@ -1,6 +1,6 @@
 //! Where in the body are we? Passes over bodies by arithmetic, and over chunks by their sizes.
 
-use super::collect::Collect;
+use crate::proto::collect::Collect;
 
 /// The body being passed over. Offsets are those of the stream. All but the first are places in a
 /// chunked body (RFC 9112 §7.1); `cr` says that the byte before was a CR.

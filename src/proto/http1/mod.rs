@@ -8,7 +8,6 @@
 //! | `head` | where does a head end, and which fields are in it? |
 //! | `framing` | how long is the body? |
 //! | `body` | where in the body are we? |
-//! | `collect` | what does the beginning of a body say? |
 //! | `watch` | where else might the next message begin? |
 //! | `seeker` | which request heads lie in bytes that are no part of the conversation? |
 //! | `late` | which requests count on a connection that was joined in the middle? |
@@ -26,7 +25,6 @@
 
 mod body;
 mod calm;
-mod collect;
 mod framing;
 mod head;
 mod hidden;
@@ -53,7 +51,7 @@ use head::HEAD_LIMIT;
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
 use crate::proto::conversation::{Voice, of};
-use crate::proto::{Ambiguity, Message, MessageSink, ResponseHead};
+use crate::proto::{Ambiguity, Header, Message, MessageSink, ResponseHead};
 use framing::{Framing, of_request, of_response};
 use head::{Fields, carried};
 use hidden::{Held, Hidden};
@@ -101,6 +99,15 @@ pub(super) enum Reading {
     NotHttp,
     /// The server agreed to speak another protocol (101).
     Upgraded,
+    /// The server agreed to speak HTTP/2 (RFC 7540 §3.2): its reply to this request is still to come.
+    ToHttp2 {
+        /// Bytes of the event that belong to this conversation.
+        used: usize,
+        /// Who asked for it.
+        client: Direction,
+        /// The request that asked.
+        ordinal: u32,
+    },
     /// The server opened a tunnel (2xx to a CONNECT): what follows the first `used` bytes, and all
     /// that follows in the other direction, is a conversation of its own.
     Tunnel {
@@ -113,6 +120,8 @@ pub(super) enum Reading {
 enum Turn {
     None,
     Upgraded,
+    /// With the request that asked for it.
+    ToHttp2(u32),
     Tunnel,
 }
 
@@ -191,6 +200,7 @@ impl Http1 {
                 Found::Head(head) => match self.on_head(dir, head, at, voice) {
                     Turn::None => {}
                     Turn::Upgraded => return Reading::Upgraded,
+                    Turn::ToHttp2(ordinal) => return Reading::ToHttp2 { used, client: dir.opposite(), ordinal },
                     Turn::Tunnel => return Reading::Tunnel { used },
                 },
                 Found::NotMessage | Found::TooLong if !self.is_established() => return Reading::NotHttp,
@@ -469,6 +479,10 @@ impl Http1 {
         let (answers, asked) = self.pairing.answer();
         if answers.is_some() {
             self.late = None;
+        }
+        let to_http2 = |h: &Header<'_>| h.name.eq_ignore_ascii_case(b"upgrade") && h.value.eq_ignore_ascii_case(b"h2c");
+        if let Some(ordinal) = answers.filter(|_| switches && stamps.whole && head.headers.iter().any(to_http2)) {
+            return Turn::ToHttp2(ordinal);
         }
         let framing = of_response(asked, status, head.version, head.headers);
         voice.counters().http1_responses += 1;

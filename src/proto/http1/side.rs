@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::body::Body;
-use super::collect::Collect;
 use super::framing::{BodyKind, Framing};
 use super::head::BlankLine;
 use super::line::{Beginning, Expect, FirstLine, Rigour, begins, request_line};
 use super::watch::Watch;
 use crate::base::time::Stamp;
 use crate::flow::Interest;
+use crate::proto::collect::Collect;
 use crate::proto::{Ambiguity, HttpVersion};
 
 /// One direction of an HTTP/1 connection. Bytes are read in place where a head lies whole in one

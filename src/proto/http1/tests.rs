@@ -425,7 +425,7 @@ fn other_protocols_are_left_alone() {
 
     let mut d = driver();
     d.forward("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").close();
-    assert_eq!((d.sink.messages, d.sink.counters.http2_unread), (vec![Seen::End], 1));
+    assert_eq!((d.sink.messages, d.sink.counters.unknown_protocol), (vec![Seen::End], 0));
 
     let mut d = driver();
     d.close().close();

@@ -9,11 +9,15 @@ use super::tokens::{distinct, known, replaced};
 use super::waiting::{FlowTokens, Waiting};
 use crate::base::time::Stamp;
 use crate::flow::Direction;
+use crate::proto::HttpVersion;
 use crate::token::find::Finder;
 use crate::token::mask::{self, Known};
 use crate::token::service::Site;
 use crate::token::sighting::{HttpView, Issued, Request, RequestView, SeenToken, TokenUse};
 use crate::token::{form, json};
+
+/// Bodies of one flow that are awaited; of fewer at a time HTTP/2 is read.
+const BODY_LIMIT: usize = 16;
 
 /// A body that was asked for.
 pub(super) struct Awaited {
@@ -27,11 +31,14 @@ pub(super) struct Awaited {
 }
 
 impl FlowTokens {
-    /// The body of a request, or of the reply to one, in `dir`, will be told. One at a time is under way
-    /// in each direction; more are parts of long heads.
-    pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting) {
+    /// The body of a request, or of the reply to one, in `dir`, will be told. Before HTTP/2 one at a time is
+    /// under way in each direction; more are parts of long heads.
+    pub(super) fn await_body(&mut self, dir: Direction, reply: bool, request: &Waiting, version: HttpVersion) {
         let bodies = &mut self.rare().bodies;
-        bodies.retain(|a| a.dir != dir);
+        bodies.retain(|a| a.dir != dir || version >= HttpVersion::V2);
+        if bodies.len() >= BODY_LIMIT {
+            bodies.remove(0); // it had no body, or it is not read
+        }
         let (asked, site) = (request.request.clone(), request.reading.site.clone());
         let presented = if reply { request.presented().into() } else { SmallVec::new() };
         bodies.push(Awaited { dir, reply, request: asked, site, presented });

@@ -142,7 +142,7 @@ impl TokenTap {
             let succeeds = matches!(head.status, 200..=299) && request.asks_for_tokens;
             if succeeds && form::has_type(head.headers, &[b"application/json"]) {
                 self.wanted = json::LIMIT;
-                state.await_body(dir, true, &request);
+                state.await_body(dir, true, &request, head.version);
             }
             self.transaction(&request, Some(head.status), &issued);
         }
@@ -150,7 +150,12 @@ impl TokenTap {
 
     /// The request with this ordinal. Replies of HTTP/1 come in order, so requests before it will
     /// get none.
-    fn take_waiting(&mut self, state: &mut FlowTokens, ordinal: u32, version: HttpVersion) -> Option<Waiting> {
+    pub(super) fn take_waiting(
+        &mut self,
+        state: &mut FlowTokens,
+        ordinal: u32,
+        version: HttpVersion,
+    ) -> Option<Waiting> {
         if version >= HttpVersion::V2 {
             return state.take(ordinal);
         }

@@ -13,7 +13,7 @@ use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo};
 use crate::identity::Language;
 use crate::identity::forwarded::{self, Sender};
-use crate::proto::{Again, Ambiguity, RequestHead};
+use crate::proto::{Again, Ambiguity, HttpVersion, RequestHead};
 use crate::token::find::{self, Finder};
 use crate::token::login::Page;
 use crate::token::mask::{self, Known};
@@ -37,6 +37,7 @@ struct Line<'a> {
     method: &'a [u8],
     wire: &'a [u8],
     target: Target<'a>,
+    version: HttpVersion,
 }
 
 impl Line<'_> {
@@ -62,7 +63,7 @@ impl TokenTap {
     pub(super) fn repeated(&mut self, state: &mut FlowTokens, flow: &FlowInfo, again: &Again<'_>) -> bool {
         let Again { ordinal, dir, first, complete, method, target: wire, version } = *again;
         let (id, target) = (RequestId { flow: flow.id, ordinal }, url::split(method, wire));
-        let line = Line { id, dir, first, complete, method, wire, target };
+        let line = Line { id, dir, first, complete, method, wire, target, version };
         let like = self.latest.get(state.last, flow.id).filter(|like| {
             like.by_fields
                 && !id.is_rival()
@@ -104,7 +105,8 @@ impl TokenTap {
         let (source, server) = ends(flow, dir);
         let target = url::split(head.method, head.target);
         let id = RequestId { flow: flow.id, ordinal };
-        let line = Line { id, dir, first, complete, method: head.method, wire: head.target, target };
+        let version = head.version;
+        let line = Line { id, dir, first, complete, method: head.method, wire: head.target, target, version };
         // The target's own authority goes before the Host field (RFC 9112 §3.2.2).
         let host = target.authority.or_else(|| head.all("host").next()).unwrap_or_default();
         let key = self.recall.key(host, server.ip, head, &self.rules.names);
@@ -184,7 +186,7 @@ impl TokenTap {
         }
         if has_form {
             self.wanted = form::LIMIT;
-            state.await_body(line.dir, false, &waiting);
+            state.await_body(line.dir, false, &waiting, line.version);
         }
         if let Err(waiting) = state.wait(waiting) {
             self.counters.pipelined_limit_hits += 1;
