@@ -488,17 +488,14 @@ fn every_request_after_text_counts_once_the_server_has_answered_as_often() {
     let asked = |n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\nCookie: s={n}\r\n\r\n");
     let (one, two) = (asked(1), asked(2));
     let both = [&*one, &*two].concat();
-    let glued = ["rest of a body", &*one].concat();
     // What the client sends, the answers, and how many requests are told.
     for (pieces, answers, told) in [
         (&["user=a b,c\r\n", &both][..], 2, 2),
         (&["user=a b,c\r\n", &one, &two], 2, 2),
-        (&["rest of a body", &both], 3, 2),
-        (&["rest of a body", &one, "12:00:00 127.0.0.1\r\n"], 2, 1),
-        (&["rest of a body", &one, "12:00:00 127.0.0.1\r\n"], 1, 0),
-        (&["rest of a body", &both], 1, 0),
-        (&[&glued], 2, 1),
-        (&[&glued], 1, 0),
+        (&["rest of a body\r\n", &both], 3, 2),
+        (&["rest of a body\r\n", &one, "12:00:00 127.0.0.1\r\n"], 2, 1),
+        (&["rest of a body\r\n", &one, "12:00:00 127.0.0.1\r\n"], 1, 0),
+        (&["rest of a body\r\n", &both], 1, 0),
     ] {
         let mut d = Driver::midstream(Recorder::default());
         pieces.iter().for_each(|piece| _ = d.forward(piece));
