@@ -117,7 +117,7 @@ fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -
     let token_key = DigestKey::derive(ground.key, "token ref");
     Worker::new(
         flows,
-        TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, config.memory / workers / 256, ground.transactions),
+        TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, config.memory / workers / 16, ground.transactions),
     )
 }
 

@@ -113,7 +113,9 @@ impl Timers {
     pub(super) fn new(timeout: impl Fn(Waiting) -> Duration) -> Self {
         let list = |timeout: Duration| {
             let coarse = Moment::units(COARSE.min(timeout / 8));
-            List { first: NONE, last: NONE, len: 0, timeout: Moment::units(timeout), coarse }
+            // Whoever was heard just now is not silent for too long.
+            let timeout = Moment::units(timeout).max(1);
+            List { first: NONE, last: NONE, len: 0, timeout, coarse }
         };
         Self {
             lists: Waiting::ALL.map(|waiting| list(timeout(waiting))),

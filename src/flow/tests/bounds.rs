@@ -38,6 +38,23 @@ fn too_many_segments_while_the_receiver_waits_cost_the_farthest() {
 }
 
 #[test]
+fn the_shortest_timeouts_end() {
+    for timeout in [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)] {
+        let (established_timeout, closing_timeout, mid_message_timeout) = (timeout, timeout, timeout);
+        let config = FlowConfig { established_timeout, closing_timeout, mid_message_timeout, ..FlowConfig::default() };
+        let mut lab = opened(config);
+        lab.say(0, &REQUEST[..10]);
+        lab.say(20, &REQUEST[20..]);
+        for _ in 0..3 {
+            lab.wait(1);
+        }
+        lab.say(10, &REQUEST[10..20]);
+        lab.wait(1);
+        assert_eq!(lab.table.counters().flows_active, 0, "{timeout:?}");
+    }
+}
+
+#[test]
 fn too_much_while_nobody_is_seen_waiting_is_a_gap() {
     let mut lab = Lab::with(small());
     lab.say(0, b"one");

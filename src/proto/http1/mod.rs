@@ -47,6 +47,7 @@ mod properties;
 mod tests;
 
 use head::HEAD_LIMIT;
+use smallvec::SmallVec;
 
 use crate::base::time::Stamp;
 use crate::flow::{Direction, Interest};
@@ -245,7 +246,8 @@ impl Http1 {
         let client = self.client.unwrap_or(Direction::Forward);
         for dir in [client, client.opposite()] {
             self.tell_body(dir, at, true, voice);
-            self.settle(dir, at, voice);
+            let alone = self.late.as_deref_mut().map(|late| late.over(dir));
+            self.tell_late(dir, alone.unwrap_or_default(), at, voice);
             if let Some(head) = self.side(dir).unfinished() {
                 self.on_head(dir, head, at, voice);
             }
@@ -375,12 +377,15 @@ impl Http1 {
             if let Some(late) = self.late.as_deref_mut().filter(|_| two_sided)
                 && late.doubts(dir)
             {
-                late.hold(dir, &head);
+                voice.counters().pipeline_limit_hits += u64::from(!late.hold(dir, &head));
                 let asked = asked(&head_of(line, &fields.headers));
                 let framing = of_request(asked, line.version, &fields.headers, fields.framing);
                 self.client = Some(dir);
                 self.side(dir).follow(if head.whole { Then::Framed(framing) } else { Then::Search });
                 return Turn::None;
+            }
+            if let Some(late) = self.late.as_deref_mut() {
+                late.told(dir);
             }
             (self.client, self.asked) = (Some(dir), true);
             voice.counters().header_limit_hits += fields.beyond as u64;
@@ -475,7 +480,8 @@ impl Http1 {
             self.side(dir).follow(if stamps.whole { Then::Framed(Framing::NONE) } else { Then::Search });
             return Turn::None;
         }
-        self.settle(dir.opposite(), stamps.complete, voice);
+        let counted = self.late.as_deref_mut().map(|late| late.answered(dir.opposite()));
+        self.tell_late(dir.opposite(), counted.unwrap_or_default(), stamps.complete, voice);
         let (answers, asked) = self.pairing.answer();
         if answers.is_some() {
             self.late = None;
@@ -531,9 +537,15 @@ impl Http1 {
         }
     }
 
-    /// Tells the request that was kept back because the connection was joined in the middle.
-    fn settle<S: MessageSink>(&mut self, client: Direction, at: Stamp, voice: &mut Voice<'_, S>) {
-        if let Some(held) = self.late.as_deref_mut().and_then(|late| late.settle(client)) {
+    /// Tells requests that were kept back because the connection was joined in the middle.
+    fn tell_late<S: MessageSink>(
+        &mut self,
+        client: Direction,
+        held: SmallVec<[Held; 1]>,
+        at: Stamp,
+        voice: &mut Voice<'_, S>,
+    ) {
+        for held in held {
             self.asked = true;
             self.tell_held(client, &held, at, voice);
         }

@@ -483,6 +483,28 @@ fn requests_in_an_upload_that_was_joined_in_its_middle_are_nobodys() {
 }
 
 #[test]
+fn every_request_after_text_counts_once_the_server_has_answered_as_often() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let asked = |n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\nCookie: s={n}\r\n\r\n");
+    let (one, two) = (asked(1), asked(2));
+    let both = [&*one, &*two].concat();
+    // What the client sends, the answers, and how many requests are told.
+    for (pieces, answers, told) in [
+        (&["user=a b,c\r\n", &both][..], 2, 2),
+        (&["user=a b,c\r\n", &one, &two], 2, 2),
+        (&["rest of a body\r\n", &both], 3, 2),
+        (&["rest of a body\r\n", &one, "12:00:00 127.0.0.1\r\n"], 2, 1),
+        (&["rest of a body\r\n", &one, "12:00:00 127.0.0.1\r\n"], 1, 0),
+        (&["rest of a body\r\n", &both], 1, 0),
+    ] {
+        let mut d = Driver::midstream(Recorder::default());
+        pieces.iter().for_each(|piece| _ = d.forward(piece));
+        (0..answers).for_each(|_| _ = d.reverse(ok));
+        assert_eq!(requests(&d.sink.messages).len(), told, "{pieces:?} {answers}");
+    }
+}
+
+#[test]
 fn a_request_after_the_rest_of_another_counts_once_it_is_answered() {
     let asked = "GET /1 HTTP/1.1\r\nCookie: s=1\r\n\r\n";
     let both = pairs(&[("/1", "s=1"), ("/own", "s=own")]);

@@ -15,7 +15,11 @@ const SEARCH: usize = 16;
 const BYTES: u64 = 1024;
 
 /// More flows are not busy at a time.
-const MOST: usize = 4096;
+const MOST: usize = 65_536;
+
+/// Beyond so many there is room only for flows that have asked again and found their place taken: most that
+/// ask once fall silent.
+const FEW: usize = 4096;
 
 /// A request whose like may follow on its flow.
 pub(super) struct Like {
@@ -90,7 +94,8 @@ impl Latest {
             slot.like = Some(like);
             return;
         }
-        let Some(at) = self.free.pop().or_else(|| self.make_room()) else { return };
+        let lost_its_place = place.generation != 0;
+        let Some(at) = self.free.pop().or_else(|| self.make_room(lost_its_place)) else { return };
         self.generation = self.generation.wrapping_add(1).max(1);
         *place = Place { slot: at, generation: self.generation };
         if let Some(slot) = self.slots.get_mut(at as usize) {
@@ -109,8 +114,9 @@ impl Latest {
         }
     }
 
-    fn make_room(&mut self) -> Option<u32> {
-        if self.slots.len() < self.limit {
+    fn make_room(&mut self, for_a_busy_flow: bool) -> Option<u32> {
+        let most = if for_a_busy_flow { self.limit } else { self.limit.min(FEW) };
+        if self.slots.len() < most {
             self.slots.push(Slot::default());
             return u32::try_from(self.slots.len().checked_sub(1)?).ok();
         }
