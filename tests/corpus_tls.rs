@@ -124,19 +124,6 @@ const EXPLAINED: [Explanation; 6] = [
         &["missed (\"::1:12960\", \"::1:9000\")"],
         "the second handshake is encrypted by the first",
     ),
-    (
-        "6in4tunnel.pcap",
-        &[
-            "missed (\"2001:470:1f17:13f:3e97:eff:fe73:4dec:53234\"",
-            "missed (\"2001:470:1f17:13f:3e97:eff:fe73:4dec:60205\"",
-        ],
-        "a tunnel that is not opened",
-    ),
-    (
-        "geneve.pcap",
-        &["ja3:  instead of", "ja4:  instead of", "sni:  instead of"],
-        "the clients' packets travel in a tunnel that is not opened; what the servers say is compared",
-    ),
 ];
 
 #[test]

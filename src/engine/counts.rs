@@ -131,7 +131,7 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         ("http2_header_list", proto.list_limit_hits),
         ("http2_table", proto.table_limit_hits),
         ("http2_bodies", proto.body_limit_hits),
-        ("tunnel_depth", proto.tunnel_limit_hits),
+        ("tunnel_depth", proto.tunnel_limit_hits + pipeline.reading().too_deep),
         cookie_pairs,
         parameters,
         pipelined,

@@ -206,6 +206,7 @@ impl Pipeline {
     /// One layer further inside, unless that is too deep.
     fn further(&mut self, depth: Depth) -> Option<Depth> {
         if depth.layers == MAX_DEPTH {
+            self.reading.too_deep += 1;
             self.reading.undecoded(DecodeError::Tunnel(Cause::TooDeep { limit: MAX_DEPTH }));
             return None;
         }
@@ -580,5 +581,34 @@ mod tests {
         let reading = pipeline.reading();
         assert_eq!((reading.undecoded_by_layer().map(|(_, n)| n).sum::<u64>(), reading.panics), (1, 0));
         assert_eq!(pipeline.defragmenter().counters().reassembled, MAX_DEPTH as u64);
+    }
+
+    #[test]
+    fn tunnels_are_opened_to_a_depth_and_where_they_may_be() {
+        // GRE in IPv4, so many times around a segment.
+        let nested = |layers: usize| {
+            let segment = TcpFrame::new(endpoint("10.0.0.5:40000"), endpoint("10.0.1.20:80")).payload(b"GET ").bytes();
+            let mut packet = segment[14..].to_vec();
+            for _ in 0..layers {
+                let [len0, len1] = (24 + packet.len() as u16).to_be_bytes();
+                let header = [0x45, 0, len0, len1, 0, 0, 0, 0, 64, 47, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 0, 8, 0];
+                packet = [&header[..], &packet].concat();
+            }
+            packet
+        };
+        let counted = |layers, kinds: Option<Vec<Encapsulation>>| {
+            let mut pipeline = pipeline();
+            if let Some(kinds) = kinds {
+                pipeline.decapsulation.kinds = kinds;
+            }
+            let data = nested(layers);
+            let frame = Frame { at: Stamp::default(), link: LinkType::RAW, wire_len: data.len() as u32, data: &data };
+            pipeline.frame(&frame, &mut Nobody);
+            let opened: u64 = pipeline.reading().decapsulated_by_kind().map(|(_, n)| n).sum();
+            (pipeline.counts().flows.flows_created, opened, pipeline.reading().too_deep)
+        };
+        assert_eq!(counted(MAX_DEPTH, None), (1, 8, 0));
+        assert_eq!(counted(MAX_DEPTH + 1, None), (0, 9, 1));
+        assert_eq!(counted(1, Some(vec![Encapsulation::Vxlan])), (0, 0, 0));
     }
 }

@@ -17,6 +17,8 @@ pub struct Reading {
     /// Packets taken out of a tunnel, and TCP segments that came with VLAN tags, in the order of
     /// [`Encapsulation::ALL`].
     pub decapsulated: [u64; Encapsulation::ALL.len()],
+    /// Packets in more tunnels, fragments and aggregates than are opened (`limit_hits_total{limit="tunnel_depth"}`).
+    pub too_deep: u64,
     /// Frames lost to a panic while they were decoded (`panics_total{stage="packet"}`).
     pub panics: u64,
 }
@@ -29,6 +31,7 @@ impl Reading {
         times: (Timestamp(i64::MAX), Timestamp::MIN),
         undecoded: [0; DecodeError::LAYERS.len()],
         decapsulated: [0; Encapsulation::ALL.len()],
+        too_deep: 0,
         panics: 0,
     };
 
