@@ -3,6 +3,7 @@
 
 use std::array;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::crew::Crew;
@@ -13,8 +14,10 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
+use crate::capture::Secrets;
 use crate::flow::{Defragmenter, FlowHash};
 use crate::packet::{Cause, DecodeError, Decoded, Frame, NeighbourClaim, Segment, decode, usual};
+use crate::proto::tls::keys::KeyLog;
 
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -37,6 +40,8 @@ pub struct Pipeline {
     defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
+    /// Times that a capture held more secrets at once than are read.
+    secrets_cut: u64,
 }
 
 /// Who reads the flows.
@@ -53,7 +58,7 @@ impl Pipeline {
     pub fn new(hash: FlowHash, defragmenter: Defragmenter, hands: Hands, judge: Judge) -> Self {
         let time = Timekeeper::NOTHING;
         let reading = Reading::NOTHING;
-        Self { reading, time, next_tick: Timestamp::MIN, parts: 0, hash, defragmenter, hands, judge }
+        Self { reading, time, next_tick: Timestamp::MIN, parts: 0, hash, defragmenter, hands, judge, secrets_cut: 0 }
     }
 
     /// Takes the next frame.
@@ -200,6 +205,28 @@ impl Pipeline {
         }
     }
 
+    /// Secrets of TLS connections came with the capture, before the frames that follow: lines of key logs.
+    /// Gives the number of broken ones.
+    pub fn secrets(&mut self, secrets: &Secrets) -> u64 {
+        self.secrets_cut += u64::from(secrets.cut);
+        let mut broken = 0_u64;
+        for block in &secrets.blocks {
+            let keys = Arc::new(KeyLog::read(block.expose()));
+            broken = broken.saturating_add(keys.broken);
+            match &mut self.hands {
+                Hands::One(worker) => worker.learn(&keys),
+                Hands::Many(crew) => crew.learn(&keys, self.time.timers(), self.time.now()),
+            }
+        }
+        broken
+    }
+
+    /// Times that a capture held more secrets at once than are read.
+    #[must_use]
+    pub const fn secrets_cut(&self) -> u64 {
+        self.secrets_cut
+    }
+
     /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
     /// it, the timekeeper says.
     #[inline(always)]
@@ -328,8 +355,6 @@ fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caug
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::alert::Alert;
     use crate::base::net::Endpoint;
@@ -373,6 +398,7 @@ mod tests {
             tap: Arc::new(tap),
             settings: &rules.detectors,
             key: &[7; 32],
+            keys: &[],
             min_severity: crate::detect::Severity::Low,
             transactions: true,
             workers: std::num::NonZeroU32::MIN,

@@ -68,7 +68,8 @@ struct Leg {
     destination: Endpoint,
     address: Option<IpAddr>,
     agent: Option<Arc<UserAgent>>,
-    inner_hop: bool,
+    /// The token was not exposed there: an inner hop, or decrypted.
+    hidden: bool,
     /// The server has answered on this flow before the request.
     answered: bool,
     /// The leg before it, towards the client, was seen.
@@ -157,7 +158,7 @@ impl Once {
             destination: request.destination,
             address: request.client.address,
             agent: request.client.user_agent.clone(),
-            inner_hop: request.inner_hop,
+            hidden: request.inner_hop || request.decrypted,
             answered: !request.one_sided,
             has_upstream: false,
             has_downstream: false,
@@ -245,7 +246,7 @@ impl Once {
             kind,
             nearer: join == Join::Upstream,
             same_address: leg.address.is_some() && leg.address == earlier.address,
-            newly_exposed: earlier.inner_hop && !leg.inner_hop,
+            newly_exposed: earlier.hidden && !leg.hidden,
         })
     }
 

@@ -1,0 +1,1 @@
+//! Is what two real peers say read, and nothing else?
