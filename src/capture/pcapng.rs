@@ -168,20 +168,20 @@ impl PcapNg {
         self.secrets.take()
     }
 
-    /// Reads a block of secrets, which may be longer than the window.
+    /// Reads a block of secrets, which may be longer than the window. One that makes no sense is passed
+    /// over: the frames behind it do.
     fn secrets(&mut self, window: &mut Window, len: usize) -> Result<(), Stop> {
         const HEADER: usize = 16;
-        if !window.have(HEADER) {
-            return Err(SHORT);
-        }
+        window.have(HEADER);
         let word = |at| self.order.u32_at(window.bytes(), at).unwrap_or_default();
         let (kind, mut left) = (word(8), word(12) as usize);
-        let mut behind = len.saturating_sub(HEADER + 4);
-        if len < HEADER + 4 || left > behind {
-            return Err(Stop::Damaged(Damage::BlockContent { kind: SECRETS }));
-        }
-        window.consume(HEADER);
-        if kind == KEY_LOG {
+        let mut behind = len.saturating_sub(4);
+        if kind == KEY_LOG
+            && let Some(room) = behind.checked_sub(HEADER)
+            && left <= room
+        {
+            window.consume(HEADER);
+            behind = room;
             let secrets = self.secrets.get_or_insert_default();
             let held: usize = secrets.blocks.iter().map(|block| block.expose().len()).sum();
             let room = if secrets.blocks.len() < MOST_BLOCKS { SECRETS_LIMIT.saturating_sub(held) } else { 0 };

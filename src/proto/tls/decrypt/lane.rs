@@ -22,7 +22,7 @@ pub(super) struct Lane {
 
 /// How the records of a version are opened.
 pub(super) enum Version {
-    Tls12(Lane12),
+    Tls12(Box<Lane12>),
     Tls13(Box<Lane13>),
 }
 

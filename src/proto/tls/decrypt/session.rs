@@ -99,7 +99,7 @@ impl Session {
         match hello.version() {
             TlsVersion::TLS12 => {
                 for lane in &mut self.lanes {
-                    lane.protect(Version::Tls12(Lane12::new()));
+                    lane.protect(Version::Tls12(Box::new(Lane12::new())));
                 }
                 self.agree12(hello)?;
             }
