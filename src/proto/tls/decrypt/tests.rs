@@ -104,6 +104,23 @@ fn any_cut_says_the_same() {
 }
 
 #[test]
+fn a_session_inside_a_tunnel_is_read() {
+    for talk in &recorded() {
+        let mut tunnelled = talk.clone();
+        let connect = b"CONNECT shop.test:443 HTTP/1.1\r\nHost: shop.test:443\r\n\r\n".to_vec();
+        let established = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+        tunnelled.script.splice(0..0, [(Forward, connect), (Reverse, established)]);
+        let driver = read(&tunnelled, 90);
+        assert_eq!(said(&driver), ["shop.test:443", "200", "/a", "200"], "{}", talk.name);
+        let ordinals = driver.sink.messages.iter().filter_map(|message| match message {
+            Seen::Request { ordinal, .. } => Some(*ordinal),
+            _ => None,
+        });
+        assert_eq!(ordinals.collect::<Vec<_>>(), [0, 1], "each request of a flow has its number");
+    }
+}
+
+#[test]
 fn without_its_secrets_a_connection_stays_as_cheap_as_it_was() {
     let [one, other] = [&recorded()[4], &recorded()[8]];
     for keys in ["", &other.keys] {
