@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use support::{lines, private, root, text, tokentrail};
+use support::{bundled, lines, private, root, text, tokentrail};
 
 fn capture() -> PathBuf {
     root().join("pcaps/token-replay.pcap")
@@ -59,8 +59,27 @@ fn wrong_arguments_exit_with_2() {
 }
 
 #[test]
+fn key_logs_are_read_and_what_is_broken_is_named_but_never_shown() {
+    let capture = bundled()[0].to_string_lossy().into_owned();
+    refused(&["replay", &capture, "--keylog", "/no/such.keys"], 3, &["key log /no/such.keys"]);
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("some.keys");
+    let (random, secret) = ("5a".repeat(32), "c3".repeat(48));
+    std::fs::write(&keys, format!("# made up\nCLIENT_RANDOM {random} {secret}\nCLIENT_RANDOM {random} {secret}f\n"))
+        .unwrap();
+    let keys = keys.to_str().unwrap();
+    let output = run(&["replay", &capture, "--alerts", "/dev/null", "--keylog", keys]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("some.keys: line 3 is left out: the secret is not 64 or 96 hexadecimal digits"), "{said}");
+    assert!(!said.contains("c3c3") && !said.contains("5a5a"), "{said}");
+    // A slip that would cost somebody their keys.
+    refused(&["replay", &capture, "--keylog", keys, "--alerts", keys], 2, &[]);
+}
+
+#[test]
 fn what_is_of_a_later_version_is_refused_by_name() {
-    for flag in ["--keylog", "--evidence", "--report"] {
+    for flag in ["--evidence", "--report"] {
         refused(&["replay", "a.pcap", flag, "x"], 2, &[flag, "not available in this version"]);
     }
     for command in ["explain", "doctor", "ctl"] {

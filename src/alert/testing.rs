@@ -105,6 +105,7 @@ pub(crate) fn request() -> RequestView {
         client: client("203.0.113.9", curl()),
         next_hop: None,
         inner_hop: false,
+        decrypted: false,
         http: Some(HttpView {
             version: HttpVersion::V11,
             method: "POST".into(),

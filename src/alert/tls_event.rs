@@ -57,7 +57,7 @@ struct Tls<'a> {
     /// Cipher suite by its IANA name, or its number where it is rare: `0xcafe`.
     #[serde(skip_serializing_if = "Option::is_none")]
     cipher: Option<Cow<'static, str>>,
-    /// Application protocol that the server chose; TLS 1.3 hides it.
+    /// Application protocol that the server chose; TLS 1.3 hides it, unless it is decrypted.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_protocol: Option<Cow<'a, str>>,
     /// The server took up an earlier session.
@@ -99,7 +99,7 @@ impl<'a> TlsEvent<'a> {
     /// The handshake as far as it fits.
     #[must_use]
     pub fn new(handshake: &'a TlsHandshake, sensor: &'a Sensor, fit: Fit) -> Self {
-        let TlsHandshake { view, offered, chosen } = handshake;
+        let TlsHandshake { view, offered, chosen, decrypted } = handshake;
         let named = chosen.as_ref().and_then(|chosen| chosen.version.name());
         Self {
             timestamp: Time(view.first.ts),
@@ -127,7 +127,7 @@ impl<'a> TlsEvent<'a> {
                 frame: view.first.frame.number,
                 capture: sensor.capture(view.first.frame).map(|name| fit.text(name)),
                 ja4_stable: offered.as_ref().map(|offered| &*offered.ja4_stable),
-                decrypted: false,
+                decrypted: *decrypted,
                 visibility: Visibility::of(view),
             },
         }
@@ -156,6 +156,7 @@ mod tests {
                 protocol: Some("h2".into()),
                 resumed: Some(true),
             }),
+            decrypted: false,
         }
     }
 

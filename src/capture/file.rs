@@ -6,11 +6,11 @@ use std::io::{self, Read};
 use std::iter;
 use std::path::Path;
 
-use super::MAX_FRAME;
 use super::pcap_file::PcapFile;
 use super::pcapng::PcapNg;
 use super::unwrapped::{ReadCounter, unwrapped};
 use super::window::{End, Window};
+use super::{MAX_FRAME, Secrets};
 use crate::base::time::{FrameId, Stamp, Timestamp};
 use crate::packet::{Frame, LinkType};
 
@@ -265,6 +265,14 @@ impl CaptureFile {
                 self.done = true;
                 Err(explain(stop, &mut self.window, self.frames))
             }
+        }
+    }
+
+    /// Secrets of TLS connections that stand before the frames that are there.
+    pub fn take_secrets(&mut self) -> Option<Secrets> {
+        match &mut self.format {
+            Format::PcapNg(file) => file.take_secrets(),
+            Format::Pcap(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{CaptureError, CaptureFile, FileError, Input, PacketSource};
+use super::{CaptureError, CaptureFile, FileError, Input, PacketSource, Secrets};
 use crate::base::time::Timestamp;
 use crate::packet::Frame;
 
@@ -124,6 +124,10 @@ impl PacketSource for History {
                 return Ok(false);
             }
         }
+    }
+
+    fn take_secrets(&mut self) -> Option<Secrets> {
+        self.current.as_mut()?.take_secrets()
     }
 
     #[inline]

@@ -28,7 +28,17 @@ pub use live::{LiveCapture, LiveConfig, LiveError, Polled};
 pub use select::Selected;
 pub use time_range::{TimeRange, TimeRangeError};
 
+use crate::base::secret::Secret;
 use crate::packet::Frame;
+
+/// Secrets of TLS connections that a capture holds: lines of key logs.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// The lines, in blocks.
+    pub blocks: Vec<Secret<Vec<u8>>>,
+    /// There were more of them at once than are read.
+    pub cut: bool,
+}
 
 /// Longest frame that is read or captured, in bytes; libpcap's own limit.
 pub const MAX_FRAME: usize = 256 * 1024;
@@ -43,6 +53,11 @@ pub trait PacketSource {
     /// # Errors
     /// When something could not be read, or not to its end. What came before is whole.
     fn advance(&mut self) -> Result<bool, CaptureError>;
+
+    /// Secrets of TLS connections that came before the frames that are there, each once.
+    fn take_secrets(&mut self) -> Option<Secrets> {
+        None
+    }
 
     /// Lends the frames that are there, each once; those that are not asked for stay. There may be
     /// none, where all of them are left out.

@@ -1,9 +1,10 @@
 //! How is a pcapng file read? Sections, interfaces and packets (draft-ietf-opsawg-pcapng).
 
-use super::MAX_FRAME;
 use super::byte_order::ByteOrder;
 use super::file::{Damage, Record, Stop};
 use super::window::{CAPACITY, Window};
+use super::{MAX_FRAME, Secrets};
+use crate::base::secret::Secret;
 use crate::base::time::Timestamp;
 use crate::packet::LinkType;
 
@@ -14,6 +15,13 @@ const INTERFACE: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const SECRETS: u32 = 10;
+/// The type of secrets that are lines of key logs.
+const KEY_LOG: u32 = 0x544c_534b;
+/// Bytes of secrets that are held at once: several hundred thousand lines.
+const SECRETS_LIMIT: usize = 64 * 1024 * 1024;
+/// Blocks of them.
+const MOST_BLOCKS: usize = 1024;
 /// Block type and length in front of a block, and the length again behind it.
 const FRAMING: usize = 12;
 /// A block that is not all there.
@@ -28,6 +36,8 @@ pub(super) struct PcapNg {
     interfaces: Vec<Interface>,
     /// Time of the last frame; that of a simple packet, which has none of its own.
     last: Timestamp,
+    /// Secrets that nobody took yet.
+    secrets: Option<Secrets>,
 }
 
 struct Interface {
@@ -112,7 +122,7 @@ impl PcapNg {
 
     /// A file of which nothing is known; its first block says the byte order.
     pub(super) const fn new() -> Self {
-        Self { order: ByteOrder::Little, interfaces: Vec::new(), last: Timestamp(0) }
+        Self { order: ByteOrder::Little, interfaces: Vec::new(), last: Timestamp(0), secrets: None }
     }
 
     /// Passes blocks until one with a frame stands at the start of the window; false at the end.
@@ -140,7 +150,8 @@ impl PcapNg {
                     let block = awaited_block(self.order, window, len)?;
                     return self.packet(kind, block).map(|_| true);
                 }
-                // Names, statistics, secrets and blocks that nobody here knows.
+                SECRETS => self.secrets(window, len)?,
+                // Names, statistics and blocks that nobody here knows.
                 _ => {
                     if !window.skip(len.saturating_sub(4) as u64) || !window.have(4) {
                         return Err(SHORT);
@@ -150,6 +161,52 @@ impl PcapNg {
                 }
             }
         }
+    }
+
+    /// Takes what was read of secrets.
+    pub(super) fn take_secrets(&mut self) -> Option<Secrets> {
+        self.secrets.take()
+    }
+
+    /// Reads a block of secrets, which may be longer than the window. One that makes no sense is passed
+    /// over: the frames behind it do.
+    fn secrets(&mut self, window: &mut Window, len: usize) -> Result<(), Stop> {
+        const HEADER: usize = 16;
+        window.have(HEADER);
+        let word = |at| self.order.u32_at(window.bytes(), at).unwrap_or_default();
+        let (kind, mut left) = (word(8), word(12) as usize);
+        let mut behind = len.saturating_sub(4);
+        if kind == KEY_LOG
+            && let Some(room) = behind.checked_sub(HEADER)
+            && left <= room
+        {
+            window.consume(HEADER);
+            behind = room;
+            let secrets = self.secrets.get_or_insert_default();
+            let held: usize = secrets.blocks.iter().map(|block| block.expose().len()).sum();
+            let room = if secrets.blocks.len() < MOST_BLOCKS { SECRETS_LIMIT.saturating_sub(held) } else { 0 };
+            secrets.cut |= left > room;
+            left = left.min(room);
+            behind = behind.saturating_sub(left);
+            let mut text = Vec::new();
+            while left > 0 {
+                if !window.have(1) {
+                    return Err(SHORT);
+                }
+                let part = window.bytes().get(..left).unwrap_or(window.bytes());
+                text.extend_from_slice(part);
+                let taken = part.len();
+                window.consume(taken);
+                left = left.saturating_sub(taken);
+            }
+            secrets.blocks.push(Secret::new(text));
+        }
+        if !window.skip(behind as u64) || !window.have(4) {
+            return Err(SHORT);
+        }
+        check_trailer(self.order, window.bytes(), len)?;
+        window.consume(4);
+        Ok(())
     }
 
     /// The frame in the block at the start of `bytes`, if that is a sound one with a frame.

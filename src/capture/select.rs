@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{CaptureError, Filter, FilterError, PacketSource, TimeRange};
+use super::{CaptureError, Filter, FilterError, PacketSource, Secrets, TimeRange};
 use crate::packet::Frame;
 
 /// A source with a selection; frames keep the numbers that they have in the capture.
@@ -43,6 +43,10 @@ impl<S: PacketSource> PacketSource for Selected<S> {
             Some(failure) => Err(failure.into()),
             None => self.source.advance(),
         }
+    }
+
+    fn take_secrets(&mut self) -> Option<Secrets> {
+        self.source.take_secrets()
     }
 
     #[inline]

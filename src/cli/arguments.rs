@@ -128,6 +128,9 @@ pub(super) struct ReplayArguments {
     /// Ignore frames at and after this time
     #[arg(long, value_name = "TIME")]
     pub(super) to: Option<Bound>,
+    /// Secrets of TLS connections, as programs write them where SSLKEYLOGFILE says; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(super) keylog: Vec<PathBuf>,
     /// Exit with 10 when there is an alert at or above this severity
     #[arg(long, value_name = "SEVERITY", value_parser = severities())]
     pub(super) fail_on: Option<Severity>,

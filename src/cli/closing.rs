@@ -24,12 +24,16 @@ pub(super) fn lines(told: &Summary, left_out: u64, min_severity: Severity) -> St
     row(
         "",
         format!(
-            "{}, {}, {}, {}, {}",
+            "{}, {}, {}, {}, {}{}",
             counted(told.flows, "TCP connection"),
             counted(told.requests, "HTTP request"),
             counted(told.responses, "reply").replace("replys", "replies"),
             counted(told.tokens, "token sighting"),
-            counted(told.sessions, "session")
+            counted(told.sessions, "session"),
+            match told.decrypted_connections {
+                0 => String::new(),
+                n => format!(", {} decrypted", counted(n, "connection")),
+            }
         ),
     );
     let mut unseen = Vec::new();

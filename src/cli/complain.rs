@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::Exit;
 
 /// Flags whose names are settled and which this version does not have.
-const LATER_FLAGS: &[&str] = &["--keylog", "--evidence", "--report", "--web.enable-lifecycle", "--coverage"];
+const LATER_FLAGS: &[&str] = &["--evidence", "--report", "--web.enable-lifecycle", "--coverage"];
 
 /// Commands whose names are settled and which this version does not have.
 const LATER_COMMANDS: &[&str] = &["explain", "doctor", "ctl", "test", "fields"];

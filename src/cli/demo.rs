@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
     let stories: Vec<Story> = serde_json::from_str(STORIES).or_exit(Exit::Failed)?;
     for (number, (story, bytes)) in stories.iter().filter_map(|story| Some((story, bytes_of(story)?))).enumerate() {
         let sensor = build::sensor(vec![story.capture.as_str().into()]);
-        let mut pipeline = setup.pipeline(&Secret::new(KEY), min_severity, false, NonZeroU32::MIN)?;
+        let mut pipeline = setup.pipeline(&Secret::new(KEY), min_severity, false, NonZeroU32::MIN, &[])?;
         let mut collected = Collected::default();
         let mut capture = CaptureFile::read(Cursor::new(bytes)).or_exit(Exit::Failed)?;
         while let Some(frame) = capture.next_frame().or_exit(Exit::Failed)? {

@@ -8,6 +8,7 @@ mod closing;
 mod complain;
 mod demo;
 mod exit;
+mod keylog;
 mod logging;
 mod manual;
 mod refusal;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::arguments::{Global, ReplayArguments};
 use super::refusal::{OrExit, Refusal};
 use super::setup::{self, Setup};
-use super::{Exit, clash, closing, complain};
+use super::{Exit, clash, closing, complain, keylog};
 use crate::alert::Summary;
 use crate::capture::inputs::{Input, expand, split_arguments};
 use crate::capture::{CaptureError, Filter, FilterError, History, InputError, Selected, TimeRange};
@@ -38,7 +38,9 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         Refusal::new(exit, error)
     })?;
     let written = arguments.results.alerts.iter().chain(&arguments.results.events).cloned();
-    clash::with_inputs(&written.collect::<Vec<_>>(), &files(&inputs))?;
+    let read: Vec<PathBuf> = files(&inputs).into_iter().chain(arguments.keylog.iter().cloned()).collect();
+    clash::with_inputs(&written.collect::<Vec<_>>(), &read)?;
+    let keys = keylog::read(&arguments.keylog)?;
     // Whoever reads from a pipe may follow what is happening now.
     let telling = if inputs.contains(&Input::Stdin) { Telling::AtOnce } else { Telling::AtTheEnd };
     let history = History::open(inputs);
@@ -49,7 +51,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     let mut outputs = setup.outputs(&arguments.results, global, Start::Replace, telling)?;
     let sensor = build::sensor(captures.clone());
     let min_severity = outputs.min_severity();
-    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers)?;
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers, &keys)?;
     let signals = Signals::listen(false).or_exit(Exit::Failed)?;
     let shown = !arguments.no_progress && !global.quiet && io::stderr().is_terminal();
     let mut progress = ProgressLine::new(total, shown);

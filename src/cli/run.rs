@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let names: Vec<Box<str>> = watched.iter().map(|interface| interface.name().into()).collect();
     let sensor = build::sensor(names.clone());
     let min_severity = outputs.min_severity();
-    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers)?;
+    let mut pipeline = setup.pipeline(&key, min_severity, outputs.takes_events(), arguments.results.workers, &[])?;
     tracing::info!(interfaces = names.join(","), web = %listener.address(), "capturing");
     let mut tellers = Tellers { outputs: &mut outputs, sensor: &sensor };
     publish(&mut watched, &pipeline, &tellers, &metrics);

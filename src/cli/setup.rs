@@ -15,6 +15,7 @@ use crate::engine::build::{self, Ground};
 use crate::engine::config::{Config, Format, Output, Target};
 use crate::engine::outputs::{Outputs, Telling};
 use crate::engine::pipeline::Pipeline;
+use crate::proto::tls::keys::KeyLog;
 use crate::rules::{self, RuleSet};
 use crate::sink::Start;
 use crate::token::TapRules;
@@ -59,6 +60,7 @@ impl Setup {
         min_severity: Severity,
         transactions: bool,
         workers: NonZeroU32,
+        keys: &[KeyLog],
     ) -> Result<Pipeline, Refusal> {
         let tap = TapRules {
             names: self.rules.tokens.clone(),
@@ -70,6 +72,7 @@ impl Setup {
             tap: Arc::new(tap),
             settings: &self.rules.detectors,
             key: key.expose(),
+            keys,
             min_severity,
             transactions,
             workers,

@@ -1,5 +1,6 @@
 //! What travels between the reader and a worker? Steps one way, what was seen in them the other way.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::Stopwatch;
@@ -7,6 +8,7 @@ use super::worker::{Worker, WorkerCounts};
 use crate::base::time::{Stamp, Timestamp};
 use crate::flow::FlowId;
 use crate::packet::{NeighbourClaim, PackedSegment, Segment};
+use crate::proto::tls::keys::KeyLog;
 use crate::token::Seen;
 
 /// Steps before which the memory of their flows is asked for.
@@ -56,11 +58,12 @@ pub enum What {
 
 /// What a worker does.
 #[allow(clippy::large_enum_variant, reason = "nearly all are segments")]
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Work {
     /// With the hash of its flow.
     Segment(PackedSegment, u32, Stamp),
     Time,
+    Learn(Arc<KeyLog>),
     Finish,
 }
 
@@ -69,7 +72,7 @@ impl Work {
     const fn hash(&self) -> Option<u32> {
         match self {
             Self::Segment(_, hash, _) => Some(*hash),
-            Self::Time | Self::Finish => None,
+            Self::Time | Self::Learn(_) | Self::Finish => None,
         }
     }
 }
@@ -112,6 +115,11 @@ impl Batch {
         self.steps.push((moment, Work::Time));
     }
 
+    /// Adds secrets that came.
+    pub fn learn(&mut self, keys: Arc<KeyLog>, moment: Moment) {
+        self.steps.push((moment, Work::Learn(keys)));
+    }
+
     /// Adds the end of the history.
     pub fn finish(&mut self, moment: Moment) {
         self.steps.push((moment, Work::Finish));
@@ -128,12 +136,13 @@ impl Batch {
                         worker.segment(&packed.unpack(&self.bytes), *hash, *at, moment.timers);
                     }
                     Work::Time => worker.on_time(moment.timers),
+                    Work::Learn(keys) => worker.learn(keys),
                     Work::Finish => worker.finish(),
                 }
                 self.heard.extend(worker.drain().map(|seen| {
                     let order = match work {
                         Work::Segment(..) => Order::Segment,
-                        Work::Time | Work::Finish => Order::Flow(seen.flow()),
+                        Work::Time | Work::Learn(_) | Work::Finish => Order::Flow(seen.flow()),
                     };
                     Heard { moment, order, what: What::Seen(seen) }
                 }));

@@ -14,6 +14,7 @@ use crate::alert::{AlertDesk, DeskConfig, Sensor};
 use crate::base::ids::DigestKey;
 use crate::detect::{Detectors, Settings, Severity};
 use crate::flow::{DefragConfig, Defragmenter, FlowConfig, FlowHash};
+use crate::proto::tls::keys::{self, KeyLog, KeyStore};
 use crate::session::{SessionConfig, SessionTable};
 use crate::token::{TapRules, TokenTap};
 
@@ -27,6 +28,8 @@ pub struct Ground<'a> {
     /// The installation's key. All others, and the seeds of hashes, are derived from it: the same
     /// capture with the same key gives the same bytes.
     pub key: &'a [u8; 32],
+    /// The secrets of TLS connections that were given.
+    pub keys: &'a [KeyLog],
     /// The mildest severity that is told.
     pub min_severity: Severity,
     /// Whether transactions are told too.
@@ -81,10 +84,13 @@ pub fn pipeline(config: &Config, ground: &Ground<'_>) -> io::Result<Pipeline> {
         Detectors::new(ground.settings, seed),
         AlertDesk::new(desk, derived(AlertDesk::KEY_PURPOSE)),
     ));
+    let mut keys = KeyStore::new(within(memory, keys::CONNECTIONS), seed);
+    ground.keys.iter().for_each(|log| keys.learn(log));
+    let keys = Arc::new(keys);
     let hands = match ground.workers.get() {
-        1 => Hands::One(Box::new(worker(config, ground, hash_key, seed))),
+        1 => Hands::One(Box::new(worker(config, ground, &keys, hash_key, seed))),
         workers => {
-            let workers = (0..workers).map(|_| worker(config, ground, hash_key, seed));
+            let workers = (0..workers).map(|_| worker(config, ground, &keys, hash_key, seed));
             Hands::Many(Crew::start(workers.collect())?)
         }
     };
@@ -100,7 +106,7 @@ fn defrag(config: &Config) -> DefragConfig {
 }
 
 /// A worker with its share of the memory.
-fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -> Worker {
+fn worker(config: &Config, ground: &Ground<'_>, known: &Arc<KeyStore>, hash_key: [u8; 16], seed: u64) -> Worker {
     let workers = u64::from(ground.workers.get());
     let [_, (_, table_bytes), (_, reassembly_bytes)] = pools(config.memory / workers);
     // Fragments, and what was delivered lately, in the pool of what waits to be.
@@ -115,10 +121,10 @@ fn worker(config: &Config, ground: &Ground<'_>, hash_key: [u8; 16], seed: u64) -
         ..FlowConfig::default()
     });
     let token_key = DigestKey::derive(ground.key, "token ref");
-    Worker::new(
-        flows,
-        TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, config.memory / workers / 16, ground.transactions),
-    )
+    let memory = config.memory / workers / 16;
+    let mut tap = TokenTap::new(Arc::clone(&ground.tap), token_key, hash_key, memory, ground.transactions);
+    tap.set_keys(KeyStore::over(Arc::clone(known), within(config.memory, keys::CONNECTIONS), seed));
+    Worker::new(flows, tap)
 }
 
 /// Who watches: this host, and the captures by their index.

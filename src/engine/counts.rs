@@ -10,6 +10,7 @@ use crate::identity::forwarded::Unresolved;
 use crate::metrics::Snapshot;
 use crate::metrics::snapshot::{InterfaceCounts, OutputCounts};
 use crate::proto::TlsVersion;
+use crate::proto::tls::Unread;
 use crate::session::once::Once;
 use crate::token::TokenClass;
 
@@ -38,7 +39,7 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
         ("tcp_conflicting_overlap_bytes_total", "", flows.conflicting_overlap_bytes),
         ("duplicates_total", "segment", flows.duplicates),
         ("forwarded_ignored_total", "", tokens.forwarded_ignored),
-        ("tls_undecrypted_connections_total", "no_key", proto.tls_opaque),
+        ("tls_decrypted_connections_total", "", proto.tls_decrypted),
         ("http_requests_total", "http1", proto.http1_requests),
         ("http_requests_total", "http2", proto.http2_requests),
         ("http_parse_errors_total", "http1", proto.http1_errors),
@@ -57,6 +58,8 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
     ]);
     let versions = TlsVersion::LABELS.into_iter().zip(proto.tls_versions);
     values.extend(versions.map(|(version, n)| ("tls_connections_total", version, n)));
+    let unread = Unread::LABELS.into_iter().zip(proto.tls_undecrypted);
+    values.extend(unread.map(|(reason, n)| ("tls_undecrypted_connections_total", reason, n)));
     values.extend(TokenClass::ALL.iter().zip(tokens.sightings).map(|(c, n)| ("token_sightings_total", c.as_str(), n)));
     values.extend(Once::KINDS.iter().zip(sessions.repeats).map(|(kind, n)| ("duplicates_total", *kind, n)));
     let unresolved = Unresolved::REASONS.iter().zip(tokens.unresolved);
@@ -90,8 +93,8 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
         responses: proto.http1_responses + proto.http2_responses,
         tokens: tokens.sightings.iter().sum(),
         sessions: stage.sessions().created,
-        opaque_connections: proto.tls_opaque,
-        decrypted_connections: 0,
+        opaque_connections: proto.tls_opaque(),
+        decrypted_connections: proto.tls_decrypted,
         gaps: flows.gaps,
         forwarded_ignored: tokens.forwarded_ignored,
         limits_hit,
@@ -140,6 +143,8 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         header_orders,
         repeats,
         ("tls_handshake", proto.tls_handshake_limit_hits),
+        ("tls_keys", proto.tls_keys_limit_hits),
+        ("secrets_block", pipeline.secrets_cut()),
         ("bindings", sessions.binding_limit_hits),
         ("pending_replies", sessions.pending_limit_hits),
         ("aliases", sessions.alias_limit_hits),

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::batch::{Batch, Heard, Moment, Order, What};
 use super::worker::{Worker, WorkerCounts};
 use crate::base::time::{Stamp, Timestamp};
 use crate::packet::{NeighbourClaim, Segment};
+use crate::proto::tls::keys::KeyLog;
 
 /// Steps of a round.
 const STEPS: u32 = 1024;
@@ -86,6 +88,12 @@ impl Crew {
         let moment = self.moment(timers, now);
         self.members.iter_mut().for_each(|member| member.next.time(moment));
         self.own.push(Heard { moment, order: Order::Reader, what: What::Time });
+    }
+
+    /// Tells all workers of secrets that came.
+    pub fn learn(&mut self, keys: &Arc<KeyLog>, timers: Timestamp, now: Timestamp) {
+        let moment = self.moment(timers, now);
+        self.members.iter_mut().for_each(|member| member.next.learn(Arc::clone(keys), moment));
     }
 
     /// Passes a claim on to the judge in its turn.

@@ -3,6 +3,7 @@
 
 use std::array;
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::crew::Crew;
@@ -13,10 +14,12 @@ use super::timekeeper::Timekeeper;
 use super::worker::{Worker, WorkerCounts};
 use crate::base::net::Tenant;
 use crate::base::time::{Stamp, Timestamp};
+use crate::capture::Secrets;
 use crate::flow::{Defragmenter, FlowHash};
 use crate::packet::{
     Cause, Decapsulation, DecodeError, Decoded, Encapsulation, Frame, Inner, NeighbourClaim, Segment, decode, usual,
 };
+use crate::proto::tls::keys::KeyLog;
 
 /// Capture time between two rounds of timers.
 const TICK: Duration = Duration::from_millis(100);
@@ -40,6 +43,8 @@ pub struct Pipeline {
     defragmenter: Defragmenter,
     hands: Hands,
     judge: Judge,
+    /// Times that a capture held more secrets at once than are read.
+    secrets_cut: u64,
 }
 
 /// How a packet came to be decoded.
@@ -70,7 +75,7 @@ impl Pipeline {
         judge: Judge,
     ) -> Self {
         let (reading, time, next_tick) = (Reading::NOTHING, Timekeeper::NOTHING, Timestamp::MIN);
-        Self { reading, time, next_tick, parts: 0, hash, decapsulation, defragmenter, hands, judge }
+        Self { reading, time, next_tick, parts: 0, hash, decapsulation, defragmenter, hands, judge, secrets_cut: 0 }
     }
 
     /// Takes the next frame.
@@ -254,6 +259,28 @@ impl Pipeline {
         }
     }
 
+    /// Secrets of TLS connections came with the capture, before the frames that follow: lines of key logs.
+    /// Gives the number of broken ones.
+    pub fn secrets(&mut self, secrets: &Secrets) -> u64 {
+        self.secrets_cut += u64::from(secrets.cut);
+        let mut broken = 0_u64;
+        for block in &secrets.blocks {
+            let keys = Arc::new(KeyLog::read(block.expose()));
+            broken = broken.saturating_add(keys.broken);
+            match &mut self.hands {
+                Hands::One(worker) => worker.learn(&keys),
+                Hands::Many(crew) => crew.learn(&keys, self.time.timers(), self.time.now()),
+            }
+        }
+        broken
+    }
+
+    /// Times that a capture held more secrets at once than are read.
+    #[must_use]
+    pub const fn secrets_cut(&self) -> u64 {
+        self.secrets_cut
+    }
+
     /// Capture time has come to `now`; an idle interface tells it by the clock. What is believed of
     /// it, the timekeeper says.
     #[inline(always)]
@@ -382,8 +409,6 @@ fn caught<'a>(decode: impl FnOnce() -> Result<Decoded<'a>, DecodeError>) -> Caug
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::alert::Alert;
     use crate::base::net::Endpoint;
@@ -427,6 +452,7 @@ mod tests {
             tap: Arc::new(tap),
             settings: &rules.detectors,
             key: &[7; 32],
+            keys: &[],
             min_severity: crate::detect::Severity::Low,
             transactions: true,
             workers: std::num::NonZeroU32::MIN,

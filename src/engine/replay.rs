@@ -6,6 +6,7 @@ use super::pipeline::Pipeline;
 use super::progress::ProgressLine;
 use super::signals::Signals;
 use crate::alert::{Alert, Sensor};
+use crate::capture::Secrets;
 use crate::capture::{CaptureError, PacketSource, Progress};
 use crate::token::{TlsHandshake, Transaction};
 
@@ -56,7 +57,12 @@ pub fn replay<S: PacketSource>(
     let mut until_look = LOOK_EVERY;
     loop {
         match source.advance() {
-            Ok(true) => until_look = until_look.saturating_sub(pipeline.frames(source.frames(), tellers)),
+            Ok(true) => {
+                if let Some(secrets) = source.take_secrets() {
+                    learn(&secrets, pipeline);
+                }
+                until_look = until_look.saturating_sub(pipeline.frames(source.frames(), tellers));
+            }
             Ok(false) => break,
             Err(error) => replayed.unread.push(error),
         }
@@ -84,4 +90,15 @@ pub fn replay<S: PacketSource>(
     pipeline.finish(tellers);
     tellers.outputs.finish(tellers.sensor);
     replayed
+}
+
+/// Hands on secrets that a capture holds, and logs what is wrong with them.
+fn learn(secrets: &Secrets, pipeline: &mut Pipeline) {
+    let broken = pipeline.secrets(secrets);
+    if secrets.cut {
+        tracing::warn!("the capture holds more TLS secrets at once than are read");
+    }
+    if broken > 0 {
+        tracing::warn!(lines = broken, "the capture holds lines of TLS secrets that are broken");
+    }
 }

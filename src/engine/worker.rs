@@ -6,6 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use crate::base::time::{Stamp, Timestamp};
 use crate::flow::{FlowCounters, FlowTable};
 use crate::packet::Segment;
+use crate::proto::tls::keys::KeyLog;
 use crate::proto::{Conversation, ProtoCounters};
 use crate::token::{Seen, TokenCounters, TokenTap};
 
@@ -35,6 +36,11 @@ impl Worker {
     pub fn segment(&mut self, segment: &Segment<'_>, hash: u32, at: Stamp, now: Timestamp) {
         self.flows.believe(now);
         self.guarded(|flows, tap| flows.on_hashed_segment(segment, hash, at, tap));
+    }
+
+    /// More secrets of TLS connections came.
+    pub fn learn(&mut self, keys: &KeyLog) {
+        self.tap.learn(keys);
     }
 
     /// Capture time has come to `now`: flows that were silent for too long end.

@@ -5,6 +5,7 @@ use crate::detect::Severity;
 use crate::identity::forwarded::Unresolved;
 use crate::packet::{DecodeError, Encapsulation};
 use crate::proto::TlsVersion;
+use crate::proto::tls::Unread;
 
 /// A family of series: its name without prefix, and the values of its one label.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,13 @@ pub const COUNTERS: &[Family] = &[
         "Requests with forwarded headers or a PROXY preamble whose sender is no trusted proxy.",
     ),
     by("version", &TlsVersion::LABELS, "tls_connections_total", "TLS connections, by the version that they agreed on."),
-    by("reason", &["no_key"], "tls_undecrypted_connections_total", "TLS connections whose content stayed unread."),
+    plain("tls_decrypted_connections_total", "TLS connections in which something was read with the keys given."),
+    by(
+        "reason",
+        &Unread::LABELS,
+        "tls_undecrypted_connections_total",
+        "TLS connections whose content stayed unread, from the beginning or (lost) from some record on.",
+    ),
     by("protocol", &["http1", "http2"], "http_requests_total", "HTTP requests read."),
     by("protocol", &["http1", "http2"], "http_parse_errors_total", "HTTP heads that could not be read."),
     by(
@@ -129,6 +136,8 @@ const LIMITS: &[&str] = &[
     "header_orders",
     "repeats",
     "tls_handshake",
+    "tls_keys",
+    "secrets_block",
     "bindings",
     "pending_replies",
     "aliases",

@@ -3,6 +3,7 @@
 
 mod decoy;
 mod follow;
+mod inside;
 mod rivals;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,12 @@ use super::http1::{Calm, Http1, Reading};
 use super::http2::{self, Http2};
 use super::probe::{PROBE_LIMIT, Verdict, classify};
 use super::socks::{self, Phase};
-use super::tls::Tls;
+use super::tls::keys::KeyStore;
 use super::{Again, Message, MessageSink, ProtoCounters};
 use crate::base::time::Stamp;
 use crate::flow::{Direction, FlowInfo, Interest, StreamEvent};
 pub use follow::Conversation;
+use inside::Secured;
 
 /// Bytes of a flow joined in the middle, both directions, after which it is given up when nothing
 /// in it was recognised. Until then each segment may begin a message.
@@ -55,8 +57,8 @@ enum Parser {
     None,
     Http1(Box<Http1>),
     Http2(Box<Http2>),
-    /// Reads no further than the hellos.
-    Tls(Box<Tls>),
+    /// Reads no further than the hellos, unless it has secrets.
+    Tls(Box<Secured>),
     /// Nothing more is read of this flow.
     Stopped,
 }
@@ -117,6 +119,11 @@ impl<S: MessageSink> Voice<'_, S> {
     /// The key of hashes of fields.
     pub(super) fn fields_key(&self) -> [u8; 16] {
         self.sink.fields_key()
+    }
+
+    /// The secrets of TLS connections, where there are any.
+    pub(super) fn keys(&self) -> Option<&KeyStore> {
+        self.sink.keys()
     }
 
     /// Whether the sink takes a request that repeats the fields of the one before without them.
@@ -186,7 +193,8 @@ impl Reader {
         let parsing = match &self.parser {
             Parser::Http1(http1) => http1.is_mid_head(),
             Parser::Http2(http2) => http2.is_mid_message(),
-            Parser::None | Parser::Tls(_) | Parser::Stopped => false,
+            Parser::Tls(tls) => tls.is_mid_message(),
+            Parser::None | Parser::Stopped => false,
         };
         parsing || self.probes.iter().any(|probe| matches!(probe, Probe::Undecided { held: Some(_), .. }))
     }
@@ -200,7 +208,7 @@ impl Reader {
             }
             StreamEvent::Gap { dir, offset, len, at } => {
                 self.hold_back_no_more(&Piece { dir, offset, bytes: &[], at }, voice);
-                self.on_gap(dir, offset.saturating_add(len), at, voice)
+                self.on_gap(dir, (offset, len), at, voice)
             }
             StreamEvent::Anomaly(anomaly) => {
                 voice.say(Message::Anomaly(anomaly));
@@ -303,14 +311,24 @@ impl Reader {
         }
     }
 
-    fn on_gap<S: MessageSink>(&mut self, dir: Direction, to: u64, at: Stamp, voice: &mut Voice<'_, S>) -> Interest {
+    fn on_gap<S: MessageSink>(
+        &mut self,
+        dir: Direction,
+        (offset, len): (u64, u64),
+        at: Stamp,
+        voice: &mut Voice<'_, S>,
+    ) -> Interest {
+        let to = offset.saturating_add(len);
         match (of(&mut self.probes, dir), &mut self.parser) {
             (Probe::Read, Parser::Http1(http1)) => http1.on_gap(dir, to, at, voice),
             (Probe::Read, Parser::Http2(http2)) => http2.on_gap(dir, to, at, voice),
             (Probe::Read | Probe::Undecided { .. }, Parser::Tls(tls)) => {
-                let interest = tls.on_gap(dir);
+                let interest = tls.on_gap(dir, len, voice);
                 if interest == Interest::StopFlow && tls.is_agreed() {
                     return self.stop(at, voice);
+                }
+                if interest == Interest::Continue {
+                    return interest;
                 }
                 *self.probe(dir) = Probe::Foreign;
                 self.otherwise()
@@ -395,9 +413,8 @@ impl Reader {
             }
             Err(socks::Step::Pass(n, next)) => self.negotiate(piece, earlier, n, next),
             Ok(Verdict::Tls) if !parsing => {
-                voice.counters().tls_opaque += 1;
                 self.recognised = true;
-                self.parser = Parser::Tls(Box::new(Tls::new()));
+                self.parser = Parser::Tls(Box::new(Secured::begin(self.depth, self.next_ordinal, voice)));
                 self.hand_over(&piece, earlier, late, voice)
             }
             // Not while the other side's first line may still become one of HTTP/1.
@@ -494,7 +511,7 @@ impl Reader {
         let http1 = match &mut self.parser {
             Parser::Http1(http1) => http1,
             Parser::Tls(tls) => {
-                return match tls.on_data(piece.dir, piece.bytes, piece.at, voice) {
+                return match tls.on_data(&piece, voice) {
                     Interest::StopFlow if tls.is_agreed() => Step::Done(self.stop(piece.at, voice)),
                     // Until both sides have agreed on TLS, a hello may be a decoy.
                     Interest::StopFlow | Interest::StopDirection => self.leave_be(&piece),
@@ -545,15 +562,12 @@ impl Reader {
     /// Nothing more will be read.
     fn stop<S: MessageSink>(&mut self, at: Stamp, voice: &mut Voice<'_, S>) -> Interest {
         let recognised = self.is_recognised();
-        if let Parser::Tls(tls) = &self.parser {
-            if let Some(count) = voice.counters().tls_versions.get_mut(tls.label_index()) {
-                *count += 1;
-            }
-            voice.say(Message::TlsOpaque);
-        }
         if !matches!(self.parser, Parser::Stopped) {
             voice.counters().unknown_protocol += u64::from(!recognised && self.unread > 0);
-            voice.say(Message::End { at });
+            let ended = if let Parser::Tls(tls) = &mut self.parser { tls.finish(at, voice) } else { false };
+            if !ended {
+                voice.say(Message::End { at });
+            }
             self.parser = Parser::Stopped;
             self.said = None;
             self.probes = [Probe::Foreign, Probe::Foreign];

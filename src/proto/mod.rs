@@ -19,6 +19,7 @@ use crate::base::time::Stamp;
 use crate::flow::{Anomaly, Direction, FlowInfo};
 pub use conversation::Conversation;
 pub use tls::{ClientHello, ServerHello, TlsVersion};
+use tls::{Unread, keys::KeyStore};
 
 /// One header field as read, in wire order. The name is as on the wire without surrounding white
 /// space; the value is trimmed and, where it was folded over lines, joined by one space.
@@ -238,6 +239,12 @@ pub enum Message<'a> {
     /// A TLS connection is under way, and nothing more in it can be read without its keys. Comes after its
     /// hellos, where they were seen.
     TlsOpaque,
+    /// A TLS connection is under way whose secrets are known: all messages after this one travelled
+    /// inside it. Comes after its hellos.
+    TlsDecrypted {
+        /// The application protocol that the server chose, where it said so under encryption.
+        protocol: Option<&'a [u8]>,
+    },
     /// The conversation is over: requests without a response will get none.
     End {
         /// When.
@@ -312,6 +319,11 @@ pub trait MessageSink {
         0
     }
 
+    /// The secrets of TLS connections that the operator gave, where there are any.
+    fn keys(&self) -> Option<&KeyStore> {
+        None
+    }
+
     /// Heap bytes held by a flow's state.
     fn held_bytes(state: &Self::FlowState) -> usize;
 
@@ -355,11 +367,16 @@ pub struct ProtoCounters {
     pub body_limit_hits: u64,
     /// Connections that went over to another protocol (101) and are not read from there on.
     pub upgrades_unread: u64,
-    /// Connections recognised as TLS and not read.
-    pub tls_opaque: u64,
+    /// TLS connections in which something was read (`tls_decrypted_connections_total`).
+    pub tls_decrypted: u64,
+    /// TLS connections that stayed unread, in the order of [`Unread::LABELS`]
+    /// (`tls_undecrypted_connections_total{reason}`).
+    pub tls_undecrypted: [u64; Unread::LABELS.len()],
     /// TLS connections by version, in the order of [`TlsVersion::LABELS`]
     /// (`tls_connections_total{version}`).
     pub tls_versions: [u64; TlsVersion::LABELS.len()],
+    /// Connections whose secrets were forgotten at the bound (`limit_hits_total{limit="tls_keys"}`).
+    pub tls_keys_limit_hits: u64,
     /// Hellos longer than the bound (`limit_hits_total{limit="tls_handshake"}`).
     pub tls_handshake_limit_hits: u64,
     /// Connections whose first bytes are no protocol of ours.
@@ -367,6 +384,20 @@ pub struct ProtoCounters {
 }
 
 impl ProtoCounters {
+    /// Counts a TLS connection that stays unread.
+    fn undecrypted(&mut self, why: Unread) {
+        if let Some(count) = self.tls_undecrypted.get_mut(why as usize) {
+            *count += 1;
+        }
+    }
+
+    /// TLS connections of which nothing was read but the hellos.
+    #[must_use]
+    pub fn tls_opaque(&self) -> u64 {
+        let lost = self.tls_undecrypted.get(Unread::Lost as usize).copied().unwrap_or_default();
+        self.tls_undecrypted.iter().sum::<u64>().saturating_sub(lost)
+    }
+
     /// Adds what another worker counted.
     pub fn add(&mut self, other: Self) {
         let Self {
@@ -386,8 +417,10 @@ impl ProtoCounters {
             table_limit_hits,
             body_limit_hits,
             upgrades_unread,
-            tls_opaque,
+            tls_decrypted,
+            tls_undecrypted,
             tls_versions,
+            tls_keys_limit_hits,
             tls_handshake_limit_hits,
             unknown_protocol,
         } = other;
@@ -407,8 +440,11 @@ impl ProtoCounters {
         self.table_limit_hits += table_limit_hits;
         self.body_limit_hits += body_limit_hits;
         self.upgrades_unread += upgrades_unread;
-        self.tls_opaque += tls_opaque;
+        self.tls_decrypted += tls_decrypted;
+        self.tls_undecrypted.iter_mut().zip(tls_undecrypted).for_each(|(mine, theirs)| *mine += theirs);
         self.tls_versions.iter_mut().zip(tls_versions).for_each(|(mine, theirs)| *mine += theirs);
+        // Every worker learns the same.
+        self.tls_keys_limit_hits = self.tls_keys_limit_hits.max(tls_keys_limit_hits);
         self.tls_handshake_limit_hits += tls_handshake_limit_hits;
         self.unknown_protocol += unknown_protocol;
     }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::tls::keys::KeyStore;
 use super::{Again, Ambiguity, Conversation, Header, HttpVersion, Message, MessageSink, ProtoCounters, TlsVersion};
 use crate::base::net::{Endpoint, Tenant};
 use crate::base::time::{FrameId, Stamp, Timestamp};
@@ -21,6 +22,7 @@ pub(crate) enum Seen {
     ClientHello { server_name: String, session_id: usize, frames: (u64, u64) },
     ServerHello { version: TlsVersion, cipher: u16, retry: bool, resumed: Option<bool> },
     TlsOpaque,
+    TlsDecrypted(String),
     End,
 }
 
@@ -47,6 +49,8 @@ pub(crate) struct Recorder {
     pub(crate) wanted: usize,
     /// Takes requests that repeat the fields of the one before without them.
     pub(crate) takes_again: bool,
+    /// Secrets of TLS connections.
+    pub(crate) keys: KeyStore,
     /// How often it did.
     pub(crate) again: usize,
 }
@@ -86,6 +90,7 @@ impl MessageSink for Recorder {
                 resumed,
             },
             Message::TlsOpaque => Seen::TlsOpaque,
+            Message::TlsDecrypted { protocol } => Seen::TlsDecrypted(latin1(protocol.unwrap_or_default())),
             Message::End { .. } => Seen::End,
         });
     }
@@ -102,6 +107,10 @@ impl MessageSink for Recorder {
         let Again { ordinal, dir, version, .. } = *again;
         self.messages.push(Seen::Request { ordinal, dir, method, target, version, headers });
         true
+    }
+
+    fn keys(&self) -> Option<&KeyStore> {
+        (!self.keys.is_empty()).then_some(&self.keys)
     }
 
     fn body_wanted(&mut self, (): &mut ()) -> usize {

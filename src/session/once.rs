@@ -68,6 +68,11 @@ struct Leg {
 }
 
 impl Leg {
+    /// The token was not exposed there: an inner hop, or decrypted.
+    fn is_hidden(&self) -> bool {
+        self.like.inner_hop || self.like.decrypted
+    }
+
     /// Who asks, as far as is known.
     fn address(&self) -> Option<IpAddr> {
         self.like.client.address
@@ -229,7 +234,7 @@ impl Once {
             kind,
             nearer: join == Join::Upstream,
             same_address: leg.address().is_some() && leg.address() == earlier.address(),
-            newly_exposed: earlier.like.inner_hop && !leg.like.inner_hop,
+            newly_exposed: earlier.is_hidden() && !leg.is_hidden(),
         })
     }
 

@@ -143,6 +143,7 @@ impl World {
             client: client.clone(),
             next_hop: None,
             inner_hop: false,
+            decrypted: false,
             http: Some(HttpView {
                 version: HttpVersion::V11,
                 method: self.method.into(),

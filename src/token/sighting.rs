@@ -122,6 +122,8 @@ pub struct RequestView {
     pub next_hop: Option<MacAddr>,
     /// An internal hop behind a terminator: what travels on it in the clear is not exposed by that.
     pub inner_hop: bool,
+    /// It travelled inside TLS and was decrypted.
+    pub decrypted: bool,
     /// `None` when only the response was seen.
     pub http: Option<HttpView>,
     /// The flow was joined after its beginning.

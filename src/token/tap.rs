@@ -20,6 +20,7 @@ use crate::identity::forwarded;
 use crate::identity::ja4::{Transport, ja4_stable};
 use crate::identity::topology::Topology;
 use crate::identity::user_agent::AgentRules;
+use crate::proto::tls::keys::{KeyLog, KeyStore};
 use crate::proto::{Again, ClientHello, HttpVersion, Message, MessageSink, ProtoCounters};
 
 use latest::Latest;
@@ -100,6 +101,7 @@ pub struct TokenTap {
     /// Bytes wanted of the body of the message read last.
     wanted: usize,
     seen: Vec<Seen>,
+    keys: KeyStore,
     counters: TokenCounters,
     proto: ProtoCounters,
 }
@@ -128,6 +130,7 @@ impl TokenTap {
             transactions,
             wanted,
             seen,
+            keys: KeyStore::new(0, 0),
             counters,
             proto,
         }
@@ -139,6 +142,17 @@ impl TokenTap {
         self.recall.clear();
         self.latest.clear();
         self.rules = rules;
+    }
+
+    /// From now on opens TLS connections with these secrets.
+    pub fn set_keys(&mut self, keys: KeyStore) {
+        self.keys = keys;
+    }
+
+    /// More secrets came.
+    pub fn learn(&mut self, keys: &KeyLog) {
+        self.keys.learn(keys);
+        self.proto.tls_keys_limit_hits = self.keys.limit_hits();
     }
 
     /// Takes what was seen since the last call, in order. The owner drains after every segment, so
@@ -207,8 +221,7 @@ impl TokenTap {
             action,
             request: request.clone(),
             at,
-            // What cannot be decrypted gives no message, so every message travelled in the clear.
-            plaintext: true,
+            plaintext: !request.like.decrypted,
         }));
     }
 
@@ -216,6 +229,7 @@ impl TokenTap {
     fn flow_view(&self, state: &FlowTokens, flow: &FlowInfo, dir: Direction, at: Stamp) -> RequestView {
         let mut view = view_of_flow(flow, dir, None, at);
         let (peer, topology) = (view.source.ip, &*self.rules.topology);
+        view.decrypted = state.is_decrypted();
         view.inner_hop = topology.is_inner_hop(peer, view.destination.ip);
         client::behind(&mut view.client, forwarded::sender(topology, peer, state.named(dir), &[]));
         view
@@ -273,6 +287,11 @@ impl MessageSink for TokenTap {
                     self.transaction(&unanswered, None, &[]);
                 }
             }
+            Message::TlsDecrypted { protocol } => {
+                self.latest.forget(&mut state.last, flow.id);
+                let told = state.rare().tls.decrypted(protocol);
+                self.seen.extend(told.map(Seen::Tls));
+            }
             Message::Http2Client { .. } | Message::ServerHello { .. } => {}
             Message::End { .. } => {
                 while let Some(unanswered) = state.take_first() {
@@ -285,6 +304,10 @@ impl MessageSink for TokenTap {
 
     fn fields_key(&self) -> [u8; 16] {
         self.hash_key
+    }
+
+    fn keys(&self) -> Option<&KeyStore> {
+        (!self.keys.is_empty()).then_some(&self.keys)
     }
 
     fn on_again(&mut self, state: &mut FlowTokens, flow: &FlowInfo, again: &Again<'_>) -> bool {

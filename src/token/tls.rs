@@ -17,6 +17,8 @@ pub struct TlsHandshake {
     pub offered: Option<TlsOffer>,
     /// What the server chose.
     pub chosen: Option<TlsChoice>,
+    /// What follows the hellos could be read.
+    pub decrypted: bool,
 }
 
 /// What a ClientHello says.
@@ -39,7 +41,7 @@ pub struct TlsChoice {
     pub version: TlsVersion,
     /// Cipher suite.
     pub cipher: u16,
-    /// Application protocol (ALPN), where it is said in the clear: before TLS 1.3.
+    /// Application protocol (ALPN), where it is said in the clear, before TLS 1.3, or was decrypted.
     pub protocol: Option<Box<str>>,
     /// It takes up an earlier session; `None` where the client's hello was not seen.
     pub resumed: Option<bool>,
@@ -73,12 +75,14 @@ pub(super) struct FlowTls {
     fingerprint: Option<Arc<str>>,
     /// Both hellos so far, when the metadata log wants them.
     handshake: Option<Box<TlsHandshake>>,
+    /// What comes now is decrypted.
+    decrypted: bool,
 }
 
 impl FlowTls {
     /// Nothing was seen.
     pub(super) const fn is_empty(&self) -> bool {
-        self.fingerprint.is_none() && self.handshake.is_none()
+        self.fingerprint.is_none() && self.handshake.is_none() && !self.decrypted
     }
 
     /// The client's fingerprint in the form that survives resumption.
@@ -92,15 +96,35 @@ impl FlowTls {
         if let Some(view) = view {
             let chosen = self.handshake.take().and_then(|earlier| earlier.chosen);
             let offered = Some(TlsOffer::of(hello, fingerprint));
-            self.handshake = Some(Box::new(TlsHandshake { view, offered, chosen }));
+            self.handshake = Some(Box::new(TlsHandshake { view, offered, chosen, decrypted: false }));
         }
     }
 
     /// The server's hello; `view` is used where the client's was not seen.
     pub(super) fn chosen(&mut self, hello: &ServerHello<'_>, resumed: Option<bool>, view: RequestView) {
-        let handshake =
-            self.handshake.get_or_insert_with(|| Box::new(TlsHandshake { view, offered: None, chosen: None }));
+        let handshake = self
+            .handshake
+            .get_or_insert_with(|| Box::new(TlsHandshake { view, offered: None, chosen: None, decrypted: false }));
         handshake.chosen = Some(TlsChoice::of(hello, resumed));
+    }
+
+    /// From now on messages are decrypted. Both hellos, to be told; `protocol` is what the server chose
+    /// under encryption.
+    pub(super) fn decrypted(&mut self, protocol: Option<&[u8]>) -> Option<Box<TlsHandshake>> {
+        self.decrypted = true;
+        let mut told = self.handshake.take()?;
+        told.decrypted = true;
+        if let Some(chosen) = &mut told.chosen
+            && chosen.protocol.is_none()
+        {
+            chosen.protocol = protocol.map(|name| mask::text(name, &[]));
+        }
+        Some(told)
+    }
+
+    /// Whether messages are decrypted.
+    pub(super) const fn is_decrypted(&self) -> bool {
+        self.decrypted
     }
 
     /// Both hellos, to be told.

@@ -103,6 +103,7 @@ impl Bench {
             tap: Arc::clone(&self.tap),
             settings: &self.rules.detectors,
             key: &[0x5a; 32],
+            keys: &[],
             min_severity: Severity::Informational,
             transactions: true,
             workers: NonZeroU32::new(workers).expect("a number of workers"),

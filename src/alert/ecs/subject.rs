@@ -57,7 +57,7 @@ impl<'a> Told<'a> {
                 related: seen.request.client.address.into_iter().chain([seen.request.destination.ip]).collect(),
                 outcome: Outcome::Unknown,
                 status: None,
-                mode: Mode::Plaintext,
+                mode: if seen.request.decrypted { Mode::Decrypted } else { Mode::Plaintext },
             },
             Evidence::Takeover(taken, _) => Self {
                 category: "network",

@@ -3,6 +3,7 @@
 mod histories;
 mod interfaces;
 mod reading;
+mod secrets;
 mod selecting;
 
 use std::io::Write;

@@ -24,6 +24,9 @@ impl Rivals {
 impl Reader {
     /// Another reading of bytes that were told before.
     pub(super) fn on_rival<S: MessageSink>(&mut self, piece: Piece<'_>, voice: &mut Voice<'_, S>) {
+        if matches!(&self.parser, Parser::Tls(tls) if tls.is_followed()) {
+            return; // another reading of what is encrypted opens with no key
+        }
         let client = if let Parser::Http1(http1) = &self.parser { http1.known_client() } else { None };
         if client.is_some_and(|client| client != piece.dir) {
             return; // replies issue tokens to whoever asked; a rival one names no other client

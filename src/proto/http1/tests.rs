@@ -421,7 +421,7 @@ fn other_protocols_are_left_alone() {
     let mut d = driver();
     d.forward([0x16, 3, 1, 2, 0, 1, 0, 1]).forward("GET / HTTP/1.1\r\n\r\n").close();
     assert_eq!(d.sink.messages, [Seen::TlsOpaque, Seen::End]);
-    assert_eq!((d.sink.counters.tls_opaque, d.sink.counters.unknown_protocol), (1, 0));
+    assert_eq!((d.sink.counters.tls_opaque(), d.sink.counters.unknown_protocol), (1, 0));
 
     let mut d = driver();
     d.forward("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").close();

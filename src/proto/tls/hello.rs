@@ -21,6 +21,8 @@ pub mod extension {
     pub const ALPN: u16 = 16;
     /// RFC 7685.
     pub const PADDING: u16 = 21;
+    /// RFC 7366.
+    pub const ENCRYPT_THEN_MAC: u16 = 22;
     /// RFC 5077.
     pub const SESSION_TICKET: u16 = 35;
     /// RFC 8446 §4.2.11.
@@ -220,6 +222,12 @@ impl<'a> ServerHello<'a> {
         Protocols::read(self.extensions).next()
     }
 
+    /// Its MACs are of what is encrypted (RFC 7366).
+    #[must_use]
+    pub fn encrypts_then_macs(&self) -> bool {
+        self.extensions.get(extension::ENCRYPT_THEN_MAC).is_some()
+    }
+
     /// It took one of the client's pre-shared keys.
     #[must_use]
     pub fn takes_psk(&self) -> bool {
@@ -243,6 +251,11 @@ impl<'a> Extensions<'a> {
         let len = usize::from(reader.u16().unwrap_or_default());
         let rest = reader.rest();
         Self(rest.get(..len).unwrap_or(rest))
+    }
+
+    /// The list of extensions that a handshake message is.
+    pub(super) fn of(body: &'a [u8]) -> Self {
+        Self::read(Reader::new(body))
     }
 
     /// Value of the first extension of this type.

@@ -71,6 +71,11 @@ impl Records {
         self.message.capacity()
     }
 
+    /// Bytes left of the record in which the last message ended.
+    pub(super) const fn left(&self) -> usize {
+        self.left
+    }
+
     /// Takes the next bytes of the direction. After a message is handed out the bytes behind it are
     /// to be given again.
     pub(super) fn take<'s>(&'s mut self, bytes: &'s [u8]) -> Collected<'s> {
@@ -173,7 +178,7 @@ fn message_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The message at the beginning of `bytes`, when it is whole, and its length.
-fn split_message(bytes: &[u8]) -> Option<(HandshakeMessage<'_>, usize)> {
+pub(super) fn split_message(bytes: &[u8]) -> Option<(HandshakeMessage<'_>, usize)> {
     let len = message_len(bytes)?;
     let whole = bytes.get(..len)?;
     let (kind, body) = (whole.first()?, whole.get(MESSAGE_HEADER..)?);

@@ -120,7 +120,10 @@ fn nothing_is_read_after_the_hellos() {
     });
     assert_eq!((driver.shown, driver.conversation.held_bytes()), (shown, 0));
     let counters = driver.sink.counters;
-    assert_eq!((counters.tls_opaque, counters.tls_versions, counters.unknown_protocol), (1, [0, 0, 0, 0, 1, 0, 0], 0));
+    assert_eq!(
+        (counters.tls_opaque(), counters.tls_versions, counters.unknown_protocol),
+        (1, [0, 0, 0, 0, 1, 0, 0], 0)
+    );
 }
 
 #[test]

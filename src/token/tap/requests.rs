@@ -133,6 +133,7 @@ impl TokenTap {
             first,
             complete,
             http: Some(http),
+            decrypted: state.is_decrypted(),
             inner_hop: self.rules.topology.is_inner_hop(source.ip, server.ip),
             ..view_of_flow(flow, dir, Some(reading.user_agent.clone()), first)
         };

@@ -587,3 +587,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_decrypted_is_not_in_cleartext() {
+    let mut bench = Bench::new();
+    let cookie = format!("PHPSESSID={STRONG}");
+    let fields = [HOST, ("Cookie", cookie.as_str())];
+    let plaintext = |seen: &[Seen]| tokens(seen).iter().map(|token| token.plaintext).collect::<Vec<_>>();
+    assert_eq!(plaintext(&bench.request("/", &fields)), [true]);
+    bench.tap.on_message(&mut bench.state, &bench.flow, Message::TlsDecrypted { protocol: None });
+    // The same fields again: what was remembered of them was said in the open.
+    for _ in 0..3 {
+        assert_eq!(plaintext(&bench.request("/", &fields)), [false]);
+        let set = format!("PHPSESSID={OTHER}; Path=/");
+        assert_eq!(plaintext(&bench.response(200, &[("Set-Cookie", &set)])), [false]);
+    }
+}

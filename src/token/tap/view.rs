@@ -57,6 +57,7 @@ pub(super) fn view_of_flow(
         },
         next_hop,
         inner_hop: false,
+        decrypted: false,
         http: None,
         midstream: flow.midstream,
         one_sided: !flow.two_sided,

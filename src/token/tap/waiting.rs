@@ -54,6 +54,11 @@ impl FlowTokens {
         self.rare.as_ref()?.preamble.filter(|(spoken, _)| *spoken == dir).map(|(_, client)| client)
     }
 
+    /// Whether what is said now travels inside TLS and was decrypted.
+    pub(super) fn is_decrypted(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.tls.is_decrypted())
+    }
+
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
