@@ -134,15 +134,14 @@ impl Tls {
                 Collected::Message(message, used) => {
                     rest = rest.get(used..).unwrap_or_default();
                     *first = None;
-                    let (first, complete, mut unsupported) = (begun, at, false);
-                    let unsupported_ = &mut unsupported;
-                    let mut told =
-                        Told { dir, first, complete, offer, version, session, unsupported: unsupported_, out };
-                    if told.hello(message, voice) {
-                        continue;
+                    let (first, complete) = (begun, at);
+                    let mut told = Told { dir, first, complete, offer, version, session, unread: None, out };
+                    let is_more = told.hello(message, voice);
+                    if let Some(why) = told.unread {
+                        return self.leave(why, voice);
                     }
-                    if unsupported {
-                        return self.leave(Unread::Unsupported, voice);
+                    if is_more {
+                        continue;
                     }
                     if let Some(session) = session {
                         session.begin_after(dir, records.left());
@@ -255,8 +254,8 @@ struct Told<'t> {
     offer: &'t mut Option<Offer>,
     version: &'t mut Option<TlsVersion>,
     session: &'t mut Option<Box<Session>>,
-    /// What they agreed on is nothing that is opened.
-    unsupported: &'t mut bool,
+    /// Why what they agreed on cannot be opened.
+    unread: Option<Unread>,
     out: &'t mut Plaintext,
 }
 
@@ -291,10 +290,10 @@ impl Told<'_> {
                     }
                     return true;
                 }
-                if self.session.as_mut().is_some_and(|session| session.agree(dir, &hello, self.out).is_none()) {
-                    *self.session = None;
-                    *self.unsupported = true;
-                }
+                self.unread = match self.session {
+                    Some(session) => session.agree(dir, &hello, self.out).err(),
+                    None => None,
+                };
                 false
             }
             _ => false,

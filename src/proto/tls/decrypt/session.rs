@@ -10,7 +10,7 @@ use super::suite::Suite;
 use crate::flow::Direction;
 use crate::proto::conversation::of;
 use crate::proto::tls::keys::{ClientRandom, KeyStore, Label, Secrets};
-use crate::proto::tls::{ClientHello, ServerHello, TlsVersion, hello::extension};
+use crate::proto::tls::{ClientHello, ServerHello, TlsVersion, Unread, hello::extension};
 
 /// Bytes of a client held until the server's hello says how they are opened: early data.
 const HELD_LIMIT: usize = 64 * 1024;
@@ -20,8 +20,9 @@ pub(in crate::proto::tls) struct Session {
     client: Direction,
     client_random: ClientRandom,
     secrets: Secrets,
-    /// The client sends early data.
+    /// The client sends early data, and whether the server may take it.
     early: bool,
+    may_take_early: bool,
     lanes: [Lane; 2],
     /// What came before the server's hello; none once that was read.
     held: Option<Vec<u8>>,
@@ -55,6 +56,7 @@ impl Session {
             client_random: hello.random.try_into().ok()?,
             secrets: secrets.clone(),
             early: hello.extensions().get(extension::EARLY_DATA).is_some(),
+            may_take_early: true,
             lanes,
             held: Some(Vec::new()),
             renewed: None,
@@ -83,32 +85,38 @@ impl Session {
 
     /// The client has to ask again: what it sends before that is no early data that counts.
     pub(in crate::proto::tls) const fn retried(&mut self) {
-        self.early = false;
+        self.may_take_early = false;
     }
 
-    /// The server, which sends in `dir`, has answered. `None` where what they agreed on cannot be opened.
+    /// The server, which sends in `dir`, has answered.
+    ///
+    /// # Errors
+    /// Why what they agreed on cannot be opened.
     pub(in crate::proto::tls) fn agree(
         &mut self,
         dir: Direction,
         hello: &ServerHello<'_>,
         out: &mut Plaintext,
-    ) -> Option<()> {
+    ) -> Result<(), Unread> {
         if dir == self.client {
-            return None;
+            return Err(Unread::Incomplete);
         }
+        let has = |label| self.secrets.get(label).is_some();
         match hello.version() {
+            TlsVersion::TLS12 if !has(Label::Master) => return Err(Unread::NoKey),
+            TlsVersion::TLS13 if !has(Label::Client) && !has(Label::Server) => return Err(Unread::NoKey),
             TlsVersion::TLS12 => {
                 for lane in &mut self.lanes {
                     lane.protect(Version::Tls12(Box::new(Lane12::new())));
                 }
-                self.agree12(hello)?;
+                self.agree12(hello).ok_or(Unread::Unsupported)?;
             }
-            TlsVersion::TLS13 => self.agree13(hello)?,
-            _ => return None,
+            TlsVersion::TLS13 => self.agree13(hello).ok_or(Unread::Unsupported)?,
+            _ => return Err(Unread::Unsupported),
         }
         let held = self.held.take().unwrap_or_default();
         self.read(self.client, &held, None, out);
-        Some(())
+        Ok(())
     }
 
     fn agree12(&mut self, hello: &ServerHello<'_>) -> Option<()> {
@@ -133,7 +141,8 @@ impl Session {
             labels.iter().filter_map(|label| Some(self.secrets.get(*label)?.expose().as_slice())).collect::<Vec<_>>()
         };
         // A server that takes no pre-shared key takes no early data.
-        let early: &[Label] = if self.early && hello.takes_psk() { &[Label::ClientEarly] } else { &[] };
+        let early: &[Label] =
+            if self.early && self.may_take_early && hello.takes_psk() { &[Label::ClientEarly] } else { &[] };
         let of_client = [early, &[Label::ClientHandshake, Label::Client]].concat();
         let of_server = [Label::ServerHandshake, Label::Server];
         let has = |label| self.secrets.get(label).is_some();
