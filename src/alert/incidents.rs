@@ -1,14 +1,11 @@
-//! How is a whole history told to people? Each alert once, as it stands at the end, and what belongs to
-//! one incident in one block.
+//! How is a whole history told to people? Each alert as it stands at the end, and what belongs to one
+//! incident in one block. Whoever keeps alerts here bounds their number.
 
 use std::collections::HashMap;
 
 use super::text::{self, Color};
 use super::{Alert, Sensor};
 use crate::base::ids::Digest16;
-
-/// Alerts that are kept until the end; whoever keeps more tells these first.
-const MOST: usize = 65_536;
 
 /// Alerts as they stand, in the order in which they were first told.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +22,6 @@ impl Incidents {
             Some(known) => *known = alert.clone(),
             None => self.alerts.push(alert.clone()),
         }
-    }
-
-    /// Whether no more may be kept.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.alerts.len() >= MOST
     }
 
     /// All alerts, one after the other.

@@ -131,6 +131,7 @@ const LIMITS: &[&str] = &[
     "neighbours",
     "dedup",
     "session_alerts",
+    "waiting_alerts",
     "sessions",
 ];
 
