@@ -82,6 +82,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
             pipeline.frame(&frame, &mut collected);
         }
         pipeline.finish(&mut collected);
+        collected.0.end();
         let mut page = String::new();
         if format == Format::Text {
             headline(&mut page, number + 1, story);

@@ -148,6 +148,9 @@ impl Outputs {
     /// The history is over: tells what waited for that.
     pub fn finish(&mut self, sensor: &Sensor) {
         for output in &mut self.alerts {
+            if let Some(waiting) = &mut output.waiting {
+                waiting.incidents.end();
+            }
             output.tell_waiting(sensor, &mut self.trouble, &mut self.gone);
         }
         self.dirty = true;
