@@ -37,14 +37,24 @@ fn loaded(file: Option<&Path>, settings: &[String]) -> Config {
 
 #[test]
 fn the_example_states_the_defaults() {
-    let config = apply(EXAMPLE);
+    assert_eq!(apply(EXAMPLE), Config::default(), "a copy of it does nothing that nobody asked for");
+}
+
+#[test]
+fn what_the_example_leaves_out_may_be_put_in() {
+    let put_in = |line: &str| match line.trim_start().strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c == '-' || c.is_alphanumeric()) => line.replacen('#', "", 1),
+        _ => line.to_owned(),
+    };
+    let config = apply(&EXAMPLE.lines().map(put_in).collect::<Vec<_>>().join("\n"));
     let expected = Config {
-        interfaces: vec![Interface::new("eth1".to_owned())],
+        interfaces: vec![Interface { filter: Some("tcp".to_owned()), ..Interface::new("eth1".to_owned()) }],
         outputs: config.outputs.clone(),
         sessions: crate::engine::config::Sessions {
             key_file: Some("/etc/tokentrail/token.key".into()),
             ..Config::default().sessions
         },
+        web_config_file: Some("/etc/tokentrail/web.yaml".into()),
         ..Config::default()
     };
     assert_eq!(config, expected);
