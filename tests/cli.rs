@@ -334,6 +334,30 @@ fn a_reader_that_went_away_is_no_failure() {
 }
 
 #[test]
+fn an_interrupt_is_heard_where_no_frame_passes() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut child = tokentrail()
+        .args(["replay", "-q", "-", "udp port 9"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let bytes = fs::read(capture()).unwrap();
+    let (head, frames) = bytes.split_at(24);
+    pipe.write_all(head).unwrap();
+    // More than a pipe holds and a first look takes: when it is written the replay goes on, and listens.
+    (0..8).for_each(|_| pipe.write_all(frames).unwrap());
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // At the latest the end of all this would end it, and then with 0.
+    let written = (0..1000).try_for_each(|_| pipe.write_all(frames));
+    drop(pipe);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(written.is_err(), "it read on");
+}
+
+#[test]
 fn filters_and_times_choose_a_part() {
     let capture = capture();
     let path = capture.to_str().unwrap();

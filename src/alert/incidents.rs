@@ -1,14 +1,12 @@
-//! How is a whole history told to people? Each alert once, as it stands at the end, and what belongs to
-//! one incident in one block.
+//! How is a whole history told to people? Each alert as it stands at the end, and what belongs to one
+//! incident in one block. Whoever keeps alerts here bounds their number.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::text::{self, Color};
-use super::{Alert, Sensor};
+use super::{Alert, Sensor, Status};
 use crate::base::ids::Digest16;
-
-/// Alerts that are kept until the end; whoever keeps more tells these first.
-const MOST: usize = 65_536;
 
 /// Alerts as they stand, in the order in which they were first told.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +25,9 @@ impl Incidents {
         }
     }
 
-    /// Whether no more may be kept.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.alerts.len() >= MOST
+    /// The history is over, and nothing goes on any more.
+    pub fn end(&mut self) {
+        self.alerts.iter_mut().for_each(|alert| alert.status = Status::Ended);
     }
 
     /// All alerts, one after the other.
@@ -39,8 +36,8 @@ impl Incidents {
         &self.alerts
     }
 
-    /// The alerts of each incident in the order in which the first of it was told; of one incident the
-    /// gravest first.
+    /// The alerts of each incident, the gravest first: of incidents and within one. What is as grave is
+    /// in the order in which it was told.
     #[must_use]
     pub fn grouped(&self) -> Vec<Vec<&Alert>> {
         let mut groups: Vec<Vec<&Alert>> = Vec::new();
@@ -52,7 +49,8 @@ impl Incidents {
                 None => groups.push(vec![alert]),
             }
         }
-        groups.iter_mut().for_each(|group| group.sort_by_key(|alert| std::cmp::Reverse(alert.severity)));
+        groups.iter_mut().for_each(|group| group.sort_by_key(|alert| Reverse(alert.severity)));
+        groups.sort_by_key(|group| group.first().map(|gravest| Reverse(gravest.severity)));
         groups
     }
 
@@ -72,7 +70,7 @@ mod tests {
     use crate::detect::Severity;
 
     #[test]
-    fn an_alert_is_told_once_and_an_incident_in_one_block() {
+    fn an_alert_is_told_once_and_an_incident_in_one_block_the_gravest_first() {
         let mut incidents = Incidents::default();
         let told = |id: &str, severity, count, incident: u8| {
             let mut told = alert(finding(id, severity, stolen_session()));
@@ -89,11 +87,15 @@ mod tests {
         incidents.note(&cleartext);
         let texts: Vec<String> = incidents.texts(&sensor(), Color::Never).collect();
         let starts: Vec<_> = texts.iter().map(|text| text.split("  ").next().unwrap()).collect();
-        assert_eq!(starts, ["CRITICAL", "LOW", cleartext.severity.as_str().to_uppercase().as_str()]);
+        assert_eq!(starts, ["CRITICAL", "MEDIUM", "LOW"]);
         let also: Vec<_> = texts[0].lines().filter(|line| line.starts_with("  also")).collect();
         assert_eq!(also.len(), 1, "{}", texts[0]);
         assert!(also[0].contains("HIGH TT-1004 token.interleaved, count 64"), "{}", also[0]);
-        assert!(!texts[1].contains("  also"), "{}", texts[1]);
+        assert!(!texts[2].contains("  also"), "{}", texts[2]);
         assert_eq!(incidents.alerts().len(), 4);
+        assert!(texts.iter().all(|text| text.contains("ongoing")));
+        incidents.end();
+        let texts: Vec<String> = incidents.texts(&sensor(), Color::Never).collect();
+        assert!(texts.iter().all(|text| text.contains("ended") && !text.contains("ongoing")));
     }
 }

@@ -42,6 +42,12 @@ pub fn incident(alert: &Alert, others: &[&Alert], sensor: &Sensor, color: Color)
     page.headline(alert, sensor);
     page.paragraph("", &alert.message);
     match &alert.evidence {
+        // The first use stands for all of them: what became of it alone says little.
+        Evidence::Use(seen) if alert.totals.is_some() => {
+            let (first_seen, last_seen) = (alert.first, alert.last);
+            page.client(&BindingView { first_seen, last_seen, requests: 0, ..seen.subject.clone() });
+            page.paragraph("request", &request(&seen.request, ""));
+        }
         Evidence::Use(seen) => {
             page.sides(seen);
             page.paragraph("request", &request(&seen.request, &answer(seen)));
@@ -73,6 +79,7 @@ pub fn incident(alert: &Alert, others: &[&Alert], sensor: &Sensor, color: Color)
         page.paragraph(if n == 0 { "what to do" } else { "" }, &format!("{}. {step}", n + 1));
     }
     let token = match &alert.evidence {
+        Evidence::Use(seen) if alert.totals.is_some() => Some((digest(&seen.token), way(seen.plaintext))),
         Evidence::Use(seen) => Some((token(&seen.token, Some(&seen.session)), way(seen.plaintext))),
         Evidence::Path(seen) => {
             let carried = seen.token.as_ref().map(|(carried, session)| token(carried, session.as_ref()));
@@ -130,7 +137,8 @@ fn answer(seen: &Observation) -> String {
 }
 
 fn token(token: &SeenToken, session: Option<&SessionView>) -> String {
-    let Some(session) = session else { return format!("{} (rule {}), not followed", token.token, token.id) };
+    let digest = digest(token);
+    let Some(session) = session else { return format!("{digest}, not followed") };
     let issued = session.issued.map_or_else(|| String::from("issue not seen"), |at| format!("issued {at}"));
     let used = match session.sightings {
         0 if session.issued.is_some() => String::from("not presented yet"),
@@ -138,7 +146,11 @@ fn token(token: &SeenToken, session: Option<&SessionView>) -> String {
         0 => String::from("not followed"),
         n => format!("{} by {}", words::counted(n, "sighting"), words::counted(session.actors.into(), "client")),
     };
-    format!("{} (rule {}), {issued}, {used}", token.token, token.id)
+    format!("{digest}, {issued}, {used}")
+}
+
+fn digest(token: &SeenToken) -> String {
+    format!("{} (rule {})", token.token, token.id)
 }
 
 const fn way(plaintext: bool) -> &'static str {
@@ -176,15 +188,16 @@ impl Page {
         ));
     }
 
-    /// Victim and suspect; of an exposure only the client.
+    fn client(&mut self, client: &BindingView) {
+        for (label, value) in iter::zip(SIDE_LABELS, side(client)).filter(|(_, value)| !value.is_empty()) {
+            self.paragraph(if label == "address" { "client" } else { label }, &value);
+        }
+    }
+
+    /// Victim and suspect; the client alone where there is no victim.
     fn sides(&mut self, seen: &Observation) {
+        let Some(prior) = &seen.prior else { return self.client(&seen.subject) };
         let suspect = side(&seen.subject);
-        let Some(prior) = &seen.prior else {
-            for (label, value) in iter::zip(SIDE_LABELS, suspect).filter(|(_, value)| !value.is_empty()) {
-                self.paragraph(if label == "address" { "client" } else { label }, &value);
-            }
-            return;
-        };
         self.row("", ["victim", "suspect"]);
         for (label, (victim, suspect)) in iter::zip(SIDE_LABELS, iter::zip(side(prior), suspect)) {
             // The token was issued to the victim, who has not used it yet.

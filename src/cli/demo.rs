@@ -82,6 +82,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
             pipeline.frame(&frame, &mut collected);
         }
         pipeline.finish(&mut collected);
+        collected.0.end();
         let mut page = String::new();
         if format == Format::Text {
             headline(&mut page, number + 1, story);
@@ -97,7 +98,7 @@ pub(super) fn run(arguments: &DemoArguments, global: &Global) -> Result<Exit, Re
             Format::Text => incidents(&mut page, &collected.0, &sensor, color),
         }
         if format == Format::Text {
-            let told = counts::summary(&pipeline, sensor.captures.clone(), Vec::new());
+            let told = counts::summary(&pipeline, None, sensor.captures.clone(), Vec::new());
             page += &closing::lines(&told, 0, min_severity);
             page.push('\n');
         }

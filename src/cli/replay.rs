@@ -42,7 +42,10 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
     clash::with_inputs(&written.collect::<Vec<_>>(), &read)?;
     let keys = keylog::read(&arguments.keylog)?;
     // Whoever reads from a pipe may follow what is happening now.
-    let telling = if inputs.contains(&Input::Stdin) { Telling::AtOnce } else { Telling::AtTheEnd };
+    let telling = match inputs.contains(&Input::Stdin) {
+        true => Telling::AtOnce,
+        false => Telling::AtTheEnd { most: build::waiting_alerts(&setup.config) },
+    };
     let history = History::open(inputs);
     let captures: Vec<Box<str>> = history.names().iter().map(|name| (**name).into()).collect();
     let total = history.progress().total;
@@ -64,7 +67,7 @@ pub(super) fn run(arguments: &ReplayArguments, global: &Global) -> Result<Exit, 
         CaptureError::File { name, .. } => Some(name.as_str().into()),
         CaptureError::Filter(_) => None,
     });
-    let told = counts::summary(&pipeline, captures, truncated.collect());
+    let told = counts::summary(&pipeline, Some(&outputs), captures, truncated.collect());
     outputs.summary(&told, &sensor);
     outputs.flush();
 

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &RunArguments, global: &Global) -> Result<Exit, Ref
     let stop = watch(&mut watched, &mut pipeline, &mut tellers, &signals, &metrics, &ready);
     drop(listener);
 
-    let told = counts::summary(&pipeline, names, Vec::new());
+    let told = counts::summary(&pipeline, Some(&outputs), names, Vec::new());
     outputs.summary(&told, &sensor);
     outputs.flush();
     let exit = setup::output_trouble(&mut outputs);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -80,12 +81,12 @@ struct InterfaceOptions {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Sessions {
-    /// Silence after which a session counts as over. Default 1h.
-    idle_timeout: Option<Written<Span>>,
-    /// Age after which a session counts as over. Default 24h.
-    absolute_timeout: Option<Written<Span>>,
-    /// How long the owner of a session is remembered for comparison. Default 30d.
-    retention: Option<Written<Span>>,
+    /// Silence after which a session counts as over, at least 1s. Default 1h.
+    idle_timeout: Option<Written<Timeout>>,
+    /// Age after which a session counts as over, at least 1s. Default 24h.
+    absolute_timeout: Option<Written<Timeout>>,
+    /// How long the owner of a session is remembered for comparison, at least 1s. Default 30d.
+    retention: Option<Written<Timeout>>,
     /// The 32-byte key of token refs; made on the first start of `run`. Without one a random key is
     /// used, and refs differ from run to run.
     key_file: Option<PathBuf>,
@@ -94,10 +95,10 @@ struct Sessions {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Flows {
-    /// Silence after which an established flow is forgotten. Default 15m.
-    established_timeout: Option<Written<Span>>,
-    /// Silence in the middle of a message after which missing bytes are given up. Default 2m.
-    mid_message_timeout: Option<Written<Span>>,
+    /// Silence after which an established flow is forgotten, at least 1s. Default 15m.
+    established_timeout: Option<Written<Timeout>>,
+    /// Silence in the middle of a message after which missing bytes are given up, at least 1s. Default 2m.
+    mid_message_timeout: Option<Written<Timeout>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -260,6 +261,21 @@ impl FromText for Memory {
 
     fn schema() -> Schema {
         Size::schema()
+    }
+}
+
+/// A span after which something is over. In less than a second there is hardly a reply.
+#[derive(Clone, Copy, Debug)]
+struct Timeout(Duration);
+
+impl FromText for Timeout {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let Span(span) = Span::from_text(text)?;
+        if span < Duration::from_secs(1) { Err(format!("`{text}` is too short: at least 1s")) } else { Ok(Self(span)) }
+    }
+
+    fn schema() -> Schema {
+        Span::schema()
     }
 }
 

@@ -37,14 +37,24 @@ fn loaded(file: Option<&Path>, settings: &[String]) -> Config {
 
 #[test]
 fn the_example_states_the_defaults() {
-    let config = apply(EXAMPLE);
+    assert_eq!(apply(EXAMPLE), Config::default(), "a copy of it does nothing that nobody asked for");
+}
+
+#[test]
+fn what_the_example_leaves_out_may_be_put_in() {
+    let put_in = |line: &str| match line.trim_start().strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c == '-' || c.is_alphanumeric()) => line.replacen('#', "", 1),
+        _ => line.to_owned(),
+    };
+    let config = apply(&EXAMPLE.lines().map(put_in).collect::<Vec<_>>().join("\n"));
     let expected = Config {
-        interfaces: vec![Interface::new("eth1".to_owned())],
+        interfaces: vec![Interface { filter: Some("tcp".to_owned()), ..Interface::new("eth1".to_owned()) }],
         outputs: config.outputs.clone(),
         sessions: crate::engine::config::Sessions {
             key_file: Some("/etc/tokentrail/token.key".into()),
             ..Config::default().sessions
         },
+        web_config_file: Some("/etc/tokentrail/web.yaml".into()),
         ..Config::default()
     };
     assert_eq!(config, expected);
@@ -88,7 +98,7 @@ fn values_are_read() {
     let config = apply(
         "capture: {interfaces: [eth0, {name: eth1, ring: 128MiB, filter: tcp port 80}]}\n\
          memory: 256MiB\n\
-         sessions: {idle_timeout: 2h}\n\
+         sessions: {idle_timeout: 2h, retention: 1s}\n\
          rules: {builtin: false, paths: [/r]}\n\
          outputs: [{name: siem, path: /a.json, format: text, min_severity: high}, {name: out, path: '-'}]\n\
          web: {listen: 'localhost:1'}\n",
@@ -98,6 +108,7 @@ fn values_are_read() {
     assert_eq!(config.interfaces[1].filter.as_deref(), Some("tcp port 80"));
     assert_eq!(config.memory, 256 << 20);
     assert_eq!(config.sessions.idle_timeout, Duration::from_secs(7200));
+    assert_eq!(config.sessions.retention, Duration::from_secs(1));
     assert_eq!(config.sessions.absolute_timeout, Config::default().sessions.absolute_timeout);
     assert!(!config.rules.builtin);
     assert_eq!(config.outputs[0].format, Format::Text);
@@ -181,6 +192,20 @@ fn mistakes_are_named_with_their_place() {
             "t.yaml:2:24: flows.established_timeout: `15` is no duration with its unit (ms, s, m, h, d, w) such as 15m",
         ),
         (
+            "flows:\n  mid_message_timeout: 999ms\n",
+            "t.yaml:2:24: flows.mid_message_timeout: `999ms` is too short: at least 1s",
+        ),
+        (
+            "flows: {established_timeout: 0s}\n",
+            "t.yaml:1:30: flows.established_timeout: `0s` is too short: at least 1s",
+        ),
+        ("sessions: {idle_timeout: 0m}\n", "t.yaml:1:26: sessions.idle_timeout: `0m` is too short: at least 1s"),
+        (
+            "sessions: {absolute_timeout: 1ms}\n",
+            "t.yaml:1:30: sessions.absolute_timeout: `1ms` is too short: at least 1s",
+        ),
+        ("sessions: {retention: 0d}\n", "t.yaml:1:23: sessions.retention: `0d` is too short: at least 1s"),
+        (
             "web: {listen: '0.0.0.0:9977'}\n",
             "t.yaml:1:15: web.listen: 0.0.0.0:9977 is no loopback address: others need TLS and authentication, not available in this version",
         ),
@@ -214,6 +239,7 @@ fn all_mistakes_are_named_at_once() {
     for (said, expected) in all.iter().zip(expected) {
         assert!(said.starts_with(expected), "{said}: {expected}");
     }
+    assert_eq!(refusals("memoryx: 1\nmemory: bad\n").len(), 2);
     let (config, errors) = load(None, &["memory=lots".to_owned(), "memory=64MiB".to_owned(), "x=1".to_owned()]);
     assert_eq!((config.memory, errors.len()), (64 << 20, 2), "what can be read is");
 }

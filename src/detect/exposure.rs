@@ -73,6 +73,8 @@ pub struct Exposures {
     places: HashMap<Key, usize, FixedState>,
     /// Where those counted lately are, by a cheap number of their keys.
     recent: [usize; RECENT],
+    /// [`OTHERS`], once for all keys.
+    others: Arc<str>,
     /// Services told apart, by token id.
     services: HashMap<Arc<str>, usize, FixedState>,
     distinct: usize,
@@ -93,6 +95,7 @@ impl Exposures {
             exposures: Vec::new(),
             places: HashMap::with_hasher(hasher()),
             recent: [0; RECENT],
+            others: Arc::from(OTHERS),
             services: HashMap::with_hasher(hasher()),
             distinct: 0,
             limit_hits: 0,
@@ -132,14 +135,26 @@ impl Exposures {
         }
     }
 
-    /// Where the exposure of a token is, when it is known.
+    /// Where the exposure of a token is, by itself or among the others, when it is known.
     fn place_of(&mut self, token: &SeenToken) -> Option<usize> {
+        self.place_alone(token).or_else(|| self.place_among_others(token))
+    }
+
+    fn place_alone(&mut self, token: &SeenToken) -> Option<usize> {
         let is_it = |exposure: &Exposure| *exposure.key.0 == *token.service && *exposure.key.1 == *token.id;
         let recent = self.recent.get_mut(recent_place(&token.service, &token.id))?;
         if !self.exposures.get(*recent).is_some_and(is_it) {
             *recent = *self.places.get(&(Arc::clone(&token.service), Arc::clone(&token.id)))?;
         }
         Some(*recent)
+    }
+
+    /// The place of all others, where no further service of this token id is told apart.
+    fn place_among_others(&mut self, token: &SeenToken) -> Option<usize> {
+        self.services.get(&token.id).filter(|told_apart| **told_apart >= SERVICES)?;
+        let place = self.places.get(&(Arc::clone(&self.others), Arc::clone(&token.id)))?;
+        self.limit_hits += 1;
+        Some(*place)
     }
 
     /// The exposure of an observation; a new one for the first [`SERVICES`] of a token id, then one for the rest.
@@ -151,11 +166,8 @@ impl Exposures {
         let mut key: Key = (Arc::clone(&token.service), Arc::clone(&token.id));
         let told_apart = self.services.entry(Arc::clone(&token.id)).or_default();
         if *told_apart >= SERVICES {
-            key.0 = Arc::from(OTHERS);
+            key.0 = Arc::clone(&self.others);
             self.limit_hits += 1;
-        }
-        if let Some(place) = self.places.get(&key) {
-            return *place;
         }
         *told_apart += 1;
         let (place, hasher) = (self.exposures.len(), || FixedState::with_seed(self.seed));

@@ -332,6 +332,30 @@ fn invented_hosts_are_told_as_one() {
 }
 
 #[test]
+fn repeats_among_the_services_told_as_one_are_counted_without_looking_at_the_whole() {
+    let mut judge = Judge::new();
+    let of = |n: u32| SeenToken { service: format!("{n}.test").into(), ..strong(1) };
+    for n in 0..=128 {
+        judge.used(&victim(), &of(n), Outcome::Accepted);
+    }
+    let hits = judge.detectors.limit_hits();
+    let mut told = Vec::new();
+    for n in [128, 129, 0] {
+        let (request, _) = judge.world.present(&victim(), &of(n));
+        let sighting = judge.world.sighting(&of(n), &request);
+        judge.detectors.again(&sighting, || panic!("the whole is dear"), &mut told);
+    }
+    assert_eq!(judge.detectors.limit_hits(), hits + 2);
+    judge.detectors.finish(&mut told);
+    let requests = |name: &str| {
+        let of_it =
+            told.iter().filter(|f| matches!(&f.subject, Subject::Exposure { service, .. } if &**service == name));
+        of_it.map(|f| f.totals.unwrap().requests).max()
+    };
+    assert_eq!((requests("other services"), requests("0.test")), (Some(3), Some(2)));
+}
+
+#[test]
 fn a_detector_without_a_rule_does_not_run() {
     let mut quiet = settings();
     for detector in &mut quiet.detectors {

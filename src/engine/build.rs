@@ -51,6 +51,12 @@ fn within(memory: u64, full: usize) -> usize {
     usize::try_from(part).unwrap_or(full).clamp(full / 64, full)
 }
 
+/// Alerts of a replay that wait for its end, to be told as texts then.
+#[must_use]
+pub fn waiting_alerts(config: &Config) -> usize {
+    within(config.memory, 16_384)
+}
+
 /// A pipeline that has seen nothing.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ use crate::token::TokenClass;
 pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<InterfaceCounts>) -> Snapshot {
     let mut values: Vec<(&'static str, &'static str, u64)> = Vec::new();
     let WorkerCounts { flows, flow_bytes, proto, tokens } = pipeline.counts();
-    values.extend(limits(pipeline).into_iter().map(|(limit, n)| ("limit_hits_total", limit, n)));
+    values.extend(limits(pipeline, Some(outputs)).into_iter().map(|(limit, n)| ("limit_hits_total", limit, n)));
     let fragments = *pipeline.defragmenter().counters();
     let sessions = pipeline.stage().sessions();
     let desk = pipeline.stage().desk();
@@ -76,11 +76,17 @@ pub fn snapshot(pipeline: &Pipeline, outputs: &Outputs, interfaces: Vec<Interfac
     Snapshot { interfaces, outputs: outputs.collect(), alerts: alerts.collect(), values }
 }
 
-/// What was read and found, for people and for the last line of the metadata log.
+/// What was read and found, for people and for the last line of the metadata log; `outputs`, where there
+/// are any.
 #[must_use]
-pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<str>>) -> Summary {
+pub fn summary(
+    pipeline: &Pipeline,
+    outputs: Option<&Outputs>,
+    captures: Vec<Box<str>>,
+    truncated: Vec<Box<str>>,
+) -> Summary {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
-    let limits_hit = limits(pipeline).into_iter().filter(|(_, n)| *n > 0).collect();
+    let limits_hit = limits(pipeline, outputs).into_iter().filter(|(_, n)| *n > 0).collect();
     let reading = pipeline.reading();
     let stage = pipeline.stage();
     Summary {
@@ -110,7 +116,7 @@ pub fn summary(pipeline: &Pipeline, captures: Vec<Box<str>>, truncated: Vec<Box<
 }
 
 /// How often each bound was reached; the names are the labels of `limit_hits_total`.
-fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
+fn limits(pipeline: &Pipeline, outputs: Option<&Outputs>) -> Vec<(&'static str, u64)> {
     let WorkerCounts { flows, proto, tokens, .. } = pipeline.counts();
     let [cookie_pairs, parameters, pipelined, agents, fingerprints, header_orders, repeats] = tokens.limits();
     let fragments = *pipeline.defragmenter().counters();
@@ -157,6 +163,7 @@ fn limits(pipeline: &Pipeline) -> Vec<(&'static str, u64)> {
         ("neighbours", sessions.neighbour_limit_hits),
         ("dedup", pipeline.stage().desk().dedup_limit_hits),
         ("session_alerts", pipeline.stage().desk().session_limit_hits),
+        ("waiting_alerts", outputs.map_or(0, Outputs::waiting_limit_hits)),
         ("sessions", sessions.evicted_memory),
     ]
 }

@@ -29,7 +29,14 @@ struct AlertOutput {
     /// Alerts that were written in full as a text, with their severity then.
     explained: HashSet<(Digest16, Severity)>,
     /// Alerts that wait for the end of the history, where texts are told then.
-    waiting: Option<Incidents>,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    incidents: Incidents,
+    most: usize,
+    /// Times that there were too many of them.
+    limit_hits: u64,
 }
 
 /// When people are told by a text.
@@ -37,8 +44,11 @@ struct AlertOutput {
 pub enum Telling {
     /// As it happens, and again when it goes on: somebody watches.
     AtOnce,
-    /// At the end of the history, each alert once.
-    AtTheEnd,
+    /// At the end of the history, each alert once; as soon as `most` wait, these are told and forgotten.
+    AtTheEnd {
+        /// Alerts that wait at most.
+        most: usize,
+    },
 }
 
 /// Alerts that an output of texts remembers having explained; beyond it all are explained anew.
@@ -61,7 +71,7 @@ impl AlertOutput {
 
     fn tell_waiting(&mut self, sensor: &Sensor, trouble: &mut Option<SinkError>, gone: &mut bool) {
         let Some(waiting) = &mut self.waiting else { return };
-        for text in std::mem::take(waiting).texts(sensor, self.color) {
+        for text in std::mem::take(&mut waiting.incidents).texts(sensor, self.color) {
             note(self.sink.write(&text), trouble, gone);
         }
     }
@@ -81,6 +91,10 @@ impl Outputs {
         telling: Telling,
         color: Color,
     ) -> Result<Self, SinkError> {
+        let waiting = match telling {
+            Telling::AtOnce => None,
+            Telling::AtTheEnd { most } => Some(most),
+        };
         let alert_output = |settings: &Output| {
             let (path, color) = match &settings.target {
                 Target::Stdout => (Path::new("-"), color),
@@ -91,7 +105,11 @@ impl Outputs {
                 sink: JsonLines::open(path, start)?,
                 color,
                 explained: HashSet::new(),
-                waiting: (settings.format == Format::Text && telling == Telling::AtTheEnd).then(Incidents::default),
+                waiting: waiting.filter(|_| settings.format == Format::Text).map(|most| Waiting {
+                    incidents: Incidents::default(),
+                    most,
+                    limit_hits: 0,
+                }),
             })
         };
         Ok(Self {
@@ -113,8 +131,9 @@ impl Outputs {
     pub fn alert(&mut self, alert: &Alert, sensor: &Sensor) {
         for output in self.alerts.iter_mut().filter(|output| alert.severity >= output.settings.min_severity) {
             if let Some(waiting) = &mut output.waiting {
-                waiting.note(alert);
-                if waiting.is_full() {
+                waiting.incidents.note(alert);
+                if waiting.incidents.alerts().len() >= waiting.most {
+                    waiting.limit_hits += 1;
                     output.tell_waiting(sensor, &mut self.trouble, &mut self.gone);
                 }
                 continue;
@@ -129,9 +148,19 @@ impl Outputs {
     /// The history is over: tells what waited for that.
     pub fn finish(&mut self, sensor: &Sensor) {
         for output in &mut self.alerts {
+            if let Some(waiting) = &mut output.waiting {
+                waiting.incidents.end();
+            }
             output.tell_waiting(sensor, &mut self.trouble, &mut self.gone);
         }
         self.dirty = true;
+    }
+
+    /// Times that alerts were told before the end since no more could wait
+    /// (`limit_hits_total{limit="waiting_alerts"}`).
+    #[must_use]
+    pub fn waiting_limit_hits(&self) -> u64 {
+        self.alerts.iter().filter_map(|output| output.waiting.as_ref()).map(|waiting| waiting.limit_hits).sum()
     }
 
     /// Whether transactions are written at all.
@@ -213,5 +242,48 @@ fn note(result: Result<(), SinkError>, trouble: &mut Option<SinkError>, gone: &m
             trouble.get_or_insert(error);
         }
         Ok(()) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::alert::testing::{alert, finding, sensor, stolen_session};
+
+    /// What a text output says of a history of three alerts, each of which came twice, when `most` may wait.
+    fn told(most: usize) -> (String, u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let path: PathBuf = dir.path().join("alerts.txt");
+        let output = Output {
+            name: "alerts".into(),
+            target: Target::File(path.clone()),
+            format: Format::Text,
+            min_severity: Severity::Low,
+        };
+        let telling = Telling::AtTheEnd { most };
+        let mut outputs = Outputs::open(&[output], None, Start::Replace, telling, Color::Never).unwrap();
+        for (id, count) in
+            [("TT-1001", 1), ("TT-1003", 1), ("TT-1004", 1), ("TT-1001", 7), ("TT-1003", 7), ("TT-1004", 7)]
+        {
+            let mut told = alert(finding(id, Severity::High, stolen_session()));
+            (told.id, told.count) = (Digest16([id.as_bytes()[6]; 16]), count);
+            outputs.alert(&told, &sensor());
+        }
+        outputs.finish(&sensor());
+        outputs.flush();
+        assert!(outputs.take_trouble().is_none());
+        (std::fs::read_to_string(&path).unwrap(), outputs.waiting_limit_hits())
+    }
+
+    #[test]
+    fn each_alert_is_told_once_unless_too_many_wait() {
+        let (text, limit_hits) = told(4);
+        assert_eq!((text.matches("token.new_client").count(), limit_hits), (1, 0), "{text}");
+        assert!(text.contains("count 7") && !text.contains("count 1"), "{text}");
+        let (text, limit_hits) = told(3);
+        assert_eq!((text.matches("token.new_client").count(), limit_hits), (2, 2), "{text}");
+        assert!(text.contains("count 7") && text.contains("count 1"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use crate::capture::Secrets;
 use crate::capture::{CaptureError, PacketSource, Progress};
 use crate::token::{TlsHandshake, Transaction};
 
-/// Frames between two looks at signals and progress, at least.
+/// Frames between two times that what was found is passed on, at least.
 const LOOK_EVERY: u64 = 1024;
 
 /// How a replay went.
@@ -66,18 +66,19 @@ pub fn replay<S: PacketSource>(
             Ok(false) => break,
             Err(error) => replayed.unread.push(error),
         }
+        // Even where no frame passes a filter there is somebody who waits.
+        if signals.stop().is_some() {
+            replayed.interrupted = true;
+            break;
+        }
+        if progress.is_shown() {
+            let alerts = pipeline.stage().desk().told;
+            progress.set(position(source).read, pipeline.reading().frames, alerts);
+        }
         if until_look == 0 {
             until_look = LOOK_EVERY;
-            if signals.stop().is_some() {
-                replayed.interrupted = true;
-                break;
-            }
             if tellers.outputs.nobody_listens() {
                 break;
-            }
-            if progress.is_shown() {
-                let alerts = pipeline.stage().desk().told;
-                progress.set(position(source).read, pipeline.reading().frames, alerts);
             }
             pipeline.hand_out(tellers);
             // Whoever follows a stream wants to see alerts while it goes on.

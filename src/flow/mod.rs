@@ -55,7 +55,6 @@ mod tracker;
 mod usual;
 
 use std::fmt;
-
 use std::time::Duration;
 
 pub use counters::FlowCounters;

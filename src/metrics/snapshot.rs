@@ -150,6 +150,7 @@ const LIMITS: &[&str] = &[
     "neighbours",
     "dedup",
     "session_alerts",
+    "waiting_alerts",
     "sessions",
 ];
 

@@ -54,7 +54,7 @@ pub fn read<T>(
         // A text that is no YAML fails in the same place whatever is passed over.
         let again = mistakes.contains(&mistake);
         // What a part lacks since something in it was passed over is no mistake of its own.
-        let follows = part.as_ref().is_some_and(|part| spared.iter().any(|known| known.starts_with(part)));
+        let follows = part.as_ref().is_some_and(|part| spared.iter().any(|known| is_within(known, part)));
         if !again && !follows {
             mistakes.push(mistake);
         }
@@ -63,6 +63,11 @@ pub fn read<T>(
             return (None, mistakes);
         }
     }
+}
+
+/// Whether the path `inner` leads on from `outer`: `memory.x` does from `memory`, and `memoryx` does not.
+fn is_within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Whether a document says nothing at all.
@@ -394,6 +399,13 @@ mod tests {
         assert_eq!(mistakes.len(), 6, "{mistakes:?}");
         let left = read.unwrap();
         assert_eq!((left.entries.len(), left.weights.len(), left.last), (3, 1, true), "{left:?}");
+    }
+
+    #[test]
+    fn a_part_whose_name_begins_as_another_is_a_part_of_its_own() {
+        let (_, mistakes) = whole("lasting: 1\nlast: much\nweights: {xy: a, x: b}\n");
+        let parts: Vec<_> = mistakes.iter().map(|said| said.split(':').next().unwrap()).collect();
+        assert_eq!((parts.as_slice(), mistakes.len()), (["1", "2", "3", "3"].as_slice(), 4), "{mistakes:?}");
     }
 
     #[test]

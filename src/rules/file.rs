@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for Later {
             type Value = Later;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("nothing: exceptions, tests, mfa_paths and user_field are not available in this version")
+                f.write_str("nothing: this key is not available in this version")
             }
         }
         part.deserialize_any(Refusing)

@@ -277,8 +277,8 @@ fn after_its_end_a_value_may_be_issued_again() {
 fn who_ends_anothers_session_does_not_become_its_owner() {
     let owner = client("198.51.100.7", &browser("firefox", "linux", 140));
     let thief = client("203.0.113.9", &browser("chrome", "windows", 119));
-    let helper = client("192.0.2.66", &browser("chrome", "windows", 119));
-    for next in [&thief, &helper] {
+    let accomplice = client("192.0.2.66", &browser("chrome", "windows", 119));
+    for next in [&thief, &accomplice] {
         let mut world = World::new();
         world.issue(&owner, &strong(1), None);
         world.used(&owner, &strong(1));

@@ -20,7 +20,7 @@ pub struct TokenCounters {
     pub interned_user_agents_limit_hits: u64,
     /// Times the interned TLS fingerprints were forgotten (`limit_hits_total{limit="interned_fingerprints"}`).
     pub interned_fingerprints_limit_hits: u64,
-    /// Times the header orders were forgotten (`limit_hits_total{limit="header_orders"}`).
+    /// Times that header orders not asked for lately were forgotten (`limit_hits_total{limit="header_orders"}`).
     pub header_orders_limit_hits: u64,
     /// Last requests of flows forgotten for those of others (`limit_hits_total{limit="repeats"}`).
     pub repeats_limit_hits: u64,

@@ -119,7 +119,7 @@ impl Bench {
             pipeline.frame(&frame.frame(number), &mut told);
         }
         pipeline.finish(&mut told);
-        told.summary = summary::line(&counts::summary(&pipeline, Vec::new(), Vec::new()), &sensor());
+        told.summary = summary::line(&counts::summary(&pipeline, None, Vec::new(), Vec::new()), &sensor());
         told.counts = pipeline.counts();
         told
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::testing::{alert, exposure, finding, odd_path, sensor, stolen_session, takeover};
+use super::super::testing::{alert, at, exposure, finding, odd_path, sensor, stolen_session, takeover};
 use super::*;
 
 #[test]
@@ -30,6 +30,18 @@ fn an_exposure_has_one_side() {
     let text = render(&alert(exposure(3)), &sensor(), Color::Never);
     assert!(!text.contains("victim") && text.contains("203.0.113.9"), "{text}");
     assert!(text.contains("1 token of 2 clients in 3 requests"));
+}
+
+#[test]
+fn what_became_of_one_use_is_not_said_of_an_exposure_of_many() {
+    let mut told = alert(exposure(3));
+    (told.first, told.last) = (at(-60), at(90));
+    let text = render(&told, &sensor(), Color::Never);
+    let line = |start: &str| text.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_string();
+    assert!(line("first seen").ends_with(&at(-60).to_string()) && line("last seen").ends_with(&at(90).to_string()));
+    assert!(line("request ").contains("POST shop.test/account/email?to=‹…›; 10.0.0.5:51934 to "), "{text}");
+    assert!(line("token ").ends_with("(rule php_session)"), "{text}");
+    assert!(!text.contains("  requests") && !text.contains("accepted"), "{text}");
 }
 
 #[test]
