@@ -566,6 +566,15 @@ mod tests {
         ClientIdentity { header_order: Some(Arc::new(order)), language, ..one }
     }
 
+    #[test]
+    fn a_session_is_small() {
+        assert!(
+            size_of::<Session>() <= 192,
+            "{} bytes: allocators have no class between 192 and 224",
+            size_of::<Session>()
+        );
+    }
+
     proptest! {
         #[test]
         fn what_is_counted_only_is_what_presenting_and_answering_do(steps in prop::collection::vec((any::<u8>(), 0_usize..4, 0_usize..3), 1..40)) {
