@@ -80,6 +80,7 @@ pub(super) struct Reading {
 
 /// The ring.
 pub(super) struct Recall {
+    /// As long as it was ever used.
     ring: Vec<u8>,
     capacity: u64,
     /// Bytes ever written, those skipped at the end of the ring included.
@@ -98,9 +99,9 @@ impl Recall {
         Self { ring: Vec::new(), capacity: if useful { capacity } else { 0 }, head: UNIT, at: UNIT, last: 0 }
     }
 
-    /// Memory in bytes.
+    /// Memory in use, in bytes.
     pub(super) fn bytes(&self) -> u64 {
-        self.ring.capacity() as u64
+        self.ring.len() as u64
     }
 
     /// Remembers a piece, of a long one the beginning. Gives the stream's newest place.
@@ -298,15 +299,15 @@ impl Recall {
         index as usize
     }
 
-    /// Doubles where it is too short, up to the capacity.
+    /// Lengthens the ring up to here. Its place is taken whole the first time, so that it need not move: memory
+    /// that was never written takes no room, and one that it leaves behind would.
     #[inline]
     fn grow_to(&mut self, len: usize) {
         if len > self.ring.len() {
-            let wanted = (len.max(1 << 16) * 2).min(usize::try_from(self.capacity).unwrap_or(usize::MAX)).max(len);
-            // Memory that comes as zeros is not touched before it is used.
-            let mut ring = vec![0; wanted];
-            ring.iter_mut().zip(&self.ring).for_each(|(to, from)| *to = *from);
-            self.ring = ring;
+            if self.ring.capacity() == 0 {
+                self.ring.reserve_exact(usize::try_from(self.capacity).unwrap_or(usize::MAX));
+            }
+            self.ring.resize(len, 0);
         }
     }
 }

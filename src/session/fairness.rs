@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::iter;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 
@@ -31,11 +32,25 @@ impl Default for Place {
     }
 }
 
+/// The slot of an owner and one more: never 0, so that an empty place takes no more room than a full one.
+#[derive(Clone, Copy, Debug)]
+struct OwnerSlot(NonZeroU32);
+
+impl OwnerSlot {
+    const fn of(slot: u32) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(slot))
+    }
+
+    const fn get(self) -> u32 {
+        self.0.get() - 1
+    }
+}
+
 /// A session among those of its source.
 #[derive(Debug)]
 struct Standing {
     session: TokenRef,
-    owner: u32,
+    owner: OwnerSlot,
     older: u32,
     newer: u32,
 }
@@ -44,7 +59,7 @@ struct Standing {
 #[derive(Debug)]
 struct Owner {
     source: Source,
-    sessions: u32,
+    sessions: NonZeroU32,
     oldest: u32,
     newest: u32,
     before: u32,
@@ -89,24 +104,27 @@ impl Fairness {
         let owner = match self.owner_of(source) {
             Some(owner) => {
                 self.unlink_owner(owner);
+                if let Some(known) = self.owners.get_mut(owner) {
+                    known.sessions = known.sessions.saturating_add(1);
+                }
                 owner
             }
             None => {
-                let fresh = Owner { source, sessions: 0, oldest: NONE, newest: NONE, before: NONE, after: NONE };
+                let sessions = NonZeroU32::MIN;
+                let fresh = Owner { source, sessions, oldest: NONE, newest: NONE, before: NONE, after: NONE };
                 let owner = self.owners.insert(fresh);
                 self.index.insert(self.hash(source), owner);
                 owner
             }
         };
         let older = self.owners.get(owner).map_or(NONE, |owner| owner.newest);
-        let place = self.standings.insert(Standing { session, owner, older, newer: NONE });
+        let place = self.standings.insert(Standing { session, owner: OwnerSlot::of(owner), older, newer: NONE });
         if let Some(older) = self.standings.get_mut(older) {
             older.newer = place;
         }
         if let Some(owner) = self.owners.get_mut(owner) {
             owner.newest = place;
             owner.oldest = if older == NONE { place } else { owner.oldest };
-            owner.sessions += 1;
         }
         self.link_owner(owner);
         Place(place)
@@ -115,6 +133,7 @@ impl Fairness {
     /// A session is gone.
     pub fn remove(&mut self, place: Place) -> Option<TokenRef> {
         let Standing { session, owner, older, newer } = self.standings.remove(place.0)?;
+        let owner = owner.get();
         self.unlink_owner(owner);
         if let Some(older) = self.standings.get_mut(older) {
             older.newer = newer;
@@ -123,10 +142,10 @@ impl Fairness {
             newer.older = older;
         }
         let known = self.owners.get_mut(owner)?;
-        known.sessions -= 1;
         known.oldest = if older == NONE { newer } else { known.oldest };
         known.newest = if newer == NONE { older } else { known.newest };
-        if known.sessions > 0 {
+        if let Some(left) = NonZeroU32::new(known.sessions.get() - 1) {
+            known.sessions = left;
             self.link_owner(owner);
         } else if let Some(gone) = self.owners.remove(owner) {
             self.index.remove(self.hash(gone.source), owner);
@@ -186,7 +205,7 @@ impl Fairness {
     /// Puts a source last among those that own as many sessions.
     fn link_owner(&mut self, slot: u32) {
         let Some(owner) = self.owners.get_mut(slot) else { return };
-        let (_, last) = self.weights.entry(owner.sessions).or_insert((slot, NONE));
+        let (_, last) = self.weights.entry(owner.sessions.get()).or_insert((slot, NONE));
         (owner.before, owner.after) = (*last, NONE);
         let before = std::mem::replace(last, slot);
         if let Some(before) = self.owners.get_mut(before) {
@@ -202,11 +221,11 @@ impl Fairness {
         if let Some(after) = self.owners.get_mut(after) {
             after.before = before;
         }
-        if let Some((first, last)) = self.weights.get_mut(&sessions) {
+        if let Some((first, last)) = self.weights.get_mut(&sessions.get()) {
             *first = if *first == slot { after } else { *first };
             *last = if *last == slot { before } else { *last };
             if *first == NONE {
-                self.weights.remove(&sessions);
+                self.weights.remove(&sessions.get());
             }
         }
     }
@@ -264,6 +283,11 @@ mod tests {
 
     fn token(n: u8) -> TokenRef {
         Digest16([n; 16])
+    }
+
+    #[test]
+    fn a_place_takes_no_room_for_being_empty() {
+        assert_eq!((size_of::<Option<Standing>>(), size_of::<Option<Owner>>()), (28, 36));
     }
 
     #[test]

@@ -33,22 +33,22 @@ const ALARMS: usize = 4096;
 /// Bindings that a full table spares, one after the other, because a client was seen there.
 const SPARED: usize = 8;
 
-/// MAC addresses that are remembered for each binding that is: they take 50 bytes, and a large network
+/// MAC addresses that are remembered for each binding that is: they take 35 to 80 bytes, and a large network
 /// has many.
 const MACS: usize = 4;
 
-/// The first addresses behind a MAC, as keyed hashes: they are only counted. 0 where there is none.
+/// Further addresses behind a MAC, as keyed hashes: they are only counted. 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
-struct Addresses([u32; DEVICE_ADDRESSES + 1]);
+struct Further([u32; DEVICE_ADDRESSES]);
 
-impl Addresses {
+impl Further {
     fn note(&mut self, address: u32) {
         if let Some(free) = self.0.iter_mut().find(|known| **known == 0 || **known == address) {
             *free = address;
         }
     }
 
-    /// More than a device has.
+    /// With the first, more than a device has.
     const fn are_many(&self) -> bool {
         let [.., last] = self.0;
         last != 0
@@ -99,9 +99,11 @@ pub struct Takeover {
 /// seen last.
 #[derive(Debug)]
 pub struct Neighbours {
-    /// MAC addresses and the IP addresses that sent from them.
-    seen: HashMap<MacAddr, Addresses, FixedState>,
+    /// MAC addresses and the first IP address that sent from each, as a keyed hash.
+    seen: HashMap<MacAddr, u32, FixedState>,
     order: VecDeque<MacAddr>,
+    /// Of those of which more than one was seen, the others.
+    further: HashMap<MacAddr, Further, FixedState>,
     bound: HashMap<Place, Bound, FixedState>,
     bound_order: VecDeque<Place>,
     /// Only of MAC addresses that have a binding.
@@ -123,6 +125,7 @@ impl Neighbours {
         Self {
             seen: HashMap::with_hasher(hasher()),
             order: VecDeque::new(),
+            further: HashMap::with_hasher(hasher()),
             bound: HashMap::with_hasher(hasher()),
             bound_order: VecDeque::new(),
             holders: HashMap::with_hasher(hasher()),
@@ -155,24 +158,27 @@ impl Neighbours {
             IpAddr::V6(ip) => self.hasher.hash_one(ip.to_bits() >> 64),
         };
         let network = (network >> 32) as u32 | 1; // 0 is a free place
-        if let Some(addresses) = self.seen.get_mut(&mac) {
-            addresses.note(network);
+        if let Some(first) = self.seen.get(&mac) {
+            if *first != network {
+                self.further.entry(mac).or_default().note(network);
+            }
             return;
         }
         if self.order.len() >= MACS * self.limit
             && let Some(oldest) = self.order.pop_front()
         {
             self.seen.remove(&oldest);
+            self.further.remove(&oldest);
             self.limit_hits += 1;
         }
         self.order.push_back(mac);
-        self.seen.entry(mac).or_default().note(network);
+        self.seen.insert(mac, network);
     }
 
     /// Whether the MAC is known to be a single device's: seen, and with few addresses.
     #[must_use]
     pub fn is_device(&self, mac: MacAddr) -> bool {
-        self.seen.get(&mac).is_some_and(|addresses| !addresses.are_many())
+        self.seen.contains_key(&mac) && !self.has_many(mac)
     }
 
     /// Somebody said where an address is. Tells when that takes it from a device that has it.
@@ -270,7 +276,12 @@ impl Neighbours {
     /// Many addresses, or the virtual MAC of a pair of routers (RFC 9568 §7.3).
     fn is_router(&self, mac: MacAddr) -> bool {
         let virtual_router = matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _]);
-        virtual_router || self.seen.get(&mac).is_some_and(Addresses::are_many)
+        virtual_router || self.has_many(mac)
+    }
+
+    /// More addresses than a device has.
+    fn has_many(&self, mac: MacAddr) -> bool {
+        self.further.get(&mac).is_some_and(Further::are_many)
     }
 
     fn bind(&mut self, place: Place, bound: Bound) {

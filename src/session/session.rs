@@ -26,8 +26,6 @@ use crate::token::{Outcome, TokenClass};
 pub struct Session {
     /// Ref of the first token of its chain.
     pub id: TokenRef,
-    /// First sighting.
-    pub first_seen: Timestamp,
     /// Last sighting.
     pub last_seen: Timestamp,
     /// [`Timestamp::MIN`] when no server was seen issuing it: smaller than an `Option`.
@@ -92,7 +90,6 @@ impl Session {
     pub fn new(id: TokenRef, class: TokenClass, client: &ClientIdentity, at: Timestamp) -> Self {
         Self {
             id,
-            first_seen: at,
             last_seen: at,
             issued: Timestamp::MIN,
             sightings: 0,
@@ -502,10 +499,10 @@ impl Session {
     #[must_use]
     pub fn view(&self, now: Timestamp, neighbours: &Neighbours, config: &SessionConfig) -> SessionView {
         let trusted =
-            self.issued().is_some() || self.owner.accepted >= 2 || now.since(self.first_seen) >= config.adoption;
+            self.issued().is_some() || self.owner.accepted >= 2 || now.since(self.owner.first_seen) >= config.adoption;
         SessionView {
             id: self.id,
-            first_seen: self.first_seen,
+            first_seen: self.owner.first_seen,
             issued: self.issued(),
             lineage: self.story.as_ref().map_or(0, |story| story.lineage),
             sightings: self.sightings.into(),
@@ -567,6 +564,15 @@ mod tests {
         let order = crate::identity::HeaderOrder::read(names.iter().copied(), false);
         let language = (n & 16 == 0).then(|| crate::identity::Language::read(b"en")).flatten();
         ClientIdentity { header_order: Some(Arc::new(order)), language, ..one }
+    }
+
+    #[test]
+    fn a_session_is_small() {
+        assert!(
+            size_of::<Session>() <= 192,
+            "{} bytes: allocators have no class between 192 and 224",
+            size_of::<Session>()
+        );
     }
 
     proptest! {

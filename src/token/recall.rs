@@ -23,7 +23,7 @@ use crate::identity::UserAgent;
 use crate::proto::{Header, RequestHead};
 
 /// Readings and sites remembered of each generation; two generations are kept.
-const GENERATION: usize = 8192;
+const GENERATION: usize = 2048;
 
 /// A message with more tokens, or with longer names (bytes in all), is read afresh each time.
 const TOKENS: usize = 4;
