@@ -190,7 +190,7 @@ const ATTACKS: [(&str, usize, Attack); 19] = [
         let block = [PREFACE.to_vec(), h2(1, 0, 1, &ask(0)), pieces.collect()].concat();
         frames.say(client(0), &block);
     }),
-    ("empty pieces of a header block", 10_000, |n, frames| {
+    ("empty pieces of a header block", 100_000, |n, frames| {
         let pieces = (0..n).flat_map(|_| h2(9, 0, 1, &[])).collect();
         frames.say(client(0), &[PREFACE.to_vec(), h2(1, 0, 1, &ask(0)), pieces].concat());
     }),
