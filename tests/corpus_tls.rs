@@ -126,7 +126,7 @@ const EXPLAINED: [Explanation; 5] = [
     ),
     (
         "geneve.pcap",
-        &["version:  instead of", "cipher:  instead of", "alpn:  instead of"],
+        &["version:  instead of", "cipher:  instead of", "alpn:  instead of", "nobody else saw (\"10.3.30.122:"],
         "only the clients' packets travel in the tunnel, whose network is not the one of the servers' packets",
     ),
 ];
