@@ -193,7 +193,7 @@ impl Http2 {
                 }
             }
         }
-        Reading::Read(self.way(dir).side.interest())
+        Reading::Read(self.interest(dir))
     }
 
     /// Bytes of one direction up to offset `to` will never come.
@@ -206,7 +206,13 @@ impl Http2 {
     ) -> Interest {
         let missing = self.way(dir).side.jump(to);
         self.on_missing(dir, missing, &mut List::default(), at, voice);
-        self.way(dir).side.interest()
+        self.interest(dir)
+    }
+
+    /// What is wanted of a direction. Until both sides have spoken it, all of it is: what begins as a long
+    /// frame may turn out to be a decoy.
+    fn interest(&mut self, dir: Direction) -> Interest {
+        if self.answered { self.way(dir).side.interest() } else { Interest::Continue }
     }
 
     /// The connection is over. Blocks without an end are told nobody: no server acts on them.
