@@ -36,6 +36,12 @@ impl Offer {
         }
     }
 
+    /// A SYN that was not captured, before the byte `first`.
+    fn unseen(first: SeqNumber) -> Self {
+        let terms = Terms { window_scale: None, timestamps: false, signed: false };
+        Self { isn: first.plus(u32::MAX), terms, answers: false, traits: None }
+    }
+
     /// The first byte after the SYN.
     fn first(self) -> SeqNumber {
         self.isn.plus(1)
@@ -66,17 +72,17 @@ pub(super) struct Reopened {
 /// simultaneous opening) needs no case of its own.
 pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream) -> Option<Reopened> {
     if segment.flags.ack() && peer.origin == Origin::Known {
-        if peer.is_answered_by(segment.ack) {
+        let anew = begun_anew(segment.ack, own, peer);
+        if anew.is_none() && peer.is_answered_by(segment.ack) {
             peer.set_rival(None);
-        } else if let Some(rival) = peer.rival().filter(|rival| rival.is_near(segment.ack)) {
+        } else if let Some(rival) = anew.or_else(|| peer.rival().filter(|rival| rival.is_near(segment.ack))) {
             if !(own.is_fresh() && peer.is_fresh()) {
                 return Some(Reopened { opener: Side::Receiver, began: Some((Side::Receiver, rival)) });
             }
             peer.change_over();
         } else {
             // Neither the SYN we hold nor its rival: perhaps one that was not captured.
-            let terms = Terms { window_scale: None, timestamps: false, signed: false };
-            peer.set_rival(Some(Offer { isn: segment.ack.plus(u32::MAX), terms, answers: false, traits: None }));
+            peer.set_rival(Some(Offer::unseen(segment.ack)));
         }
     }
     let offer = Offer::of(segment);
@@ -94,6 +100,18 @@ pub(super) fn on_syn(segment: &Segment<'_>, own: &mut Stream, peer: &mut Stream)
         own.set_rival(Some(offer));
     }
     None
+}
+
+/// The SYN that `own`, which has not opened before, answers by acknowledging `ack`, where that lies
+/// inside what `peer` has sent: bytes before an initial sequence number are none of its connection. A
+/// SYN that was not seen is believed only where `peer` began without one and alone.
+fn begun_anew(ack: SeqNumber, own: &Stream, peer: &Stream) -> Option<Offer> {
+    let inside = (1..=peer.sent()).contains(&peer.position(ack));
+    if !inside || own.is_offered() {
+        return None;
+    }
+    let unseen = !peer.is_offered() && !peer.is_fresh() && own.is_fresh();
+    peer.rival().filter(|rival| rival.first() == ack).or_else(|| unseen.then(|| Offer::unseen(ack)))
 }
 
 /// Whether a SYN with ACK answers the same SYN as the one before it did, with another number: one of

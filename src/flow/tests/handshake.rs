@@ -205,6 +205,81 @@ fn a_port_is_reused_though_no_end_was_seen() {
 }
 
 #[test]
+fn bytes_before_a_syn_are_none_of_its_connection() {
+    let decoy = b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n";
+    let len = decoy.len() as i64;
+    // They end where the connection begins, or inside it; with a forged SYN before them, or after the
+    // genuine one, or with bytes of the server.
+    for ends in [0, 7] {
+        for around in ["nothing", "forged before", "forged after", "lost", "server", "two segments"] {
+            let mut lab = Lab::new();
+            let at = ends - len;
+            if around == "forged before" {
+                let forged = lab.c(at - 1).flags(SYN);
+                lab.put(forged);
+            }
+            if around == "two segments" {
+                lab.say(at, &decoy[..20]);
+                lab.say(at + 20, &decoy[20..]);
+            } else {
+                lab.say(at, decoy);
+            }
+            if around == "server" {
+                lab.answer(-100, at, b"HTTP/1.1 200 OK\r\n\r\n");
+            }
+            if around != "lost" {
+                let syn = lab.c(-1).flags(SYN);
+                lab.put(syn);
+            }
+            if around == "forged after" {
+                let forged = lab.c(900_000_000).flags(SYN);
+                lab.put(forged);
+            }
+            let answer = lab.s(-1, 0).flags(SYN_ACK);
+            lab.put(answer);
+            lab.say(0, REQUEST);
+            lab.answer(0, 55, b"reply");
+            let texts = (lab.client_text(), lab.server_text());
+            assert_eq!(texts, (request().into(), "reply".into()), "{ends}, {around}");
+            assert_eq!((lab.closed(), lab.conflicts()), (vec![CloseReason::Reused], 0), "{ends}, {around}");
+            assert_eq!(lab.log.flows[1].initiator, lab.client.source);
+            assert!(!lab.log.flows[1].midstream);
+        }
+    }
+    // Data in a forged SYN that reaches as far.
+    let mut lab = Lab::new();
+    let frames = [
+        lab.c(-1 - len).flags(SYN).payload(decoy),
+        lab.c(-1).flags(SYN),
+        lab.s(-1, 0).flags(SYN_ACK),
+        lab.c(0).payload(REQUEST),
+        lab.s(0, 55).payload(b"reply"),
+    ];
+    frames.into_iter().for_each(|f| lab.put(f));
+    assert_eq!((lab.client_text(), lab.server_text()), (request().into(), "reply".into()));
+}
+
+#[test]
+fn an_answer_sent_again_does_not_begin_anew() {
+    // Neither after a SYN inside the connection, nor where Fast Open was accepted.
+    let mut lab = Lab::opened();
+    lab.say(0, REQUEST);
+    let stray = lab.c(54).flags(SYN);
+    lab.put(stray);
+    let again = lab.s(-1, 0).flags(SYN_ACK);
+    lab.put(again);
+    lab.say(55, REQUEST);
+    assert_eq!((lab.client_text(), lab.flows()), (request().repeat(2), 1));
+    let mut lab = Lab::new();
+    let syn = lab.c(-1).flags(SYN).options(&[34, 2]).payload(&REQUEST[..20]);
+    lab.put(syn);
+    lab.say(20, &REQUEST[20..]);
+    let answer = lab.s(-1, 20).flags(SYN_ACK);
+    lab.put(answer);
+    assert_eq!((lab.client_text(), lab.flows()), (request().into(), 1));
+}
+
+#[test]
 fn a_port_is_reused_from_the_other_side() {
     let mut lab = Lab::opened();
     lab.say(0, b"GET /old");
