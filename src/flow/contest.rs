@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::chunks::{CHUNK_OVERHEAD, Label, part};
 use super::reassembler::Outlet;
-use super::recall::{Memory, Piece, REACH};
+use super::recall::{Comparison, Memory, Piece, REACH};
 use super::stream::Stream;
 use super::{Anomaly, AnomalyKind, StreamConsumer, StreamEvent};
 use crate::base::time::Stamp;
@@ -114,6 +114,24 @@ struct Open {
     told_to: i64,
     /// The frame of the newest copy.
     at: Stamp,
+    /// Copies since they were told last, from the first one on that could not be compared.
+    alone: usize,
+}
+
+/// How a copy of what was told compares with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Copy {
+    /// Bytes that differ.
+    pub(super) differing: u64,
+    /// What was told is forgotten, in part at least.
+    pub(super) forgotten: bool,
+}
+
+impl Copy {
+    /// It may be another reading.
+    pub(super) const fn may_differ(self) -> bool {
+        self.differing > 0 || self.forgotten
+    }
 }
 
 impl Contest {
@@ -128,8 +146,8 @@ impl Contest {
     }
 
     fn open(&mut self, first: i64, at: Stamp) {
-        let first = self.open.as_ref().map_or(first, |open| open.first.min(first));
-        self.open = Some(Open { first, told_to: i64::MIN, at });
+        let (first, alone) = self.open.as_ref().map_or((first, 0), |open| (open.first.min(first), open.alone));
+        self.open = Some(Open { first, told_to: i64::MIN, at, alone });
     }
 }
 
@@ -168,16 +186,19 @@ fn counted_id(segment: &Segment<'_>) -> Option<u16> {
 }
 
 impl Stream {
-    /// Compares a copy of bytes told before with what was told. Gives how many differ, 0 where this
-    /// copy is known already.
-    pub(super) fn differing<C: StreamConsumer>(&self, start: i64, bytes: &[u8], out: &mut Outlet<'_, C>) -> u64 {
+    /// Compares a copy of bytes told before with what was told; one that is known already says nothing.
+    pub(super) fn compare<C: StreamConsumer>(&self, start: i64, bytes: &[u8], out: &mut Outlet<'_, C>) -> Copy {
         if self.told.is_none() || self.is_stopped() || self.is_keep_alive(start, bytes) {
-            return 0;
+            return Copy::default();
         }
-        let told = part(bytes, start, start, self.next);
-        let comparison = out.recall.compare(self.memory(out), start, told);
-        out.counters.limit_recall += u64::from(comparison.forgotten);
-        if comparison.known { 0 } else { comparison.differing }
+        let from = start.max(0);
+        let told = part(bytes, start, from, self.next);
+        if told.is_empty() {
+            return Copy::default();
+        }
+        let Comparison { differing, known, forgotten } = out.recall.compare(self.memory(out), from, told);
+        out.counters.limit_recall += u64::from(forgotten);
+        if known { Copy::default() } else { Copy { differing, forgotten } }
     }
 
     /// One byte before the next one is sent to hear an answer, and may be any (RFC 9293 §3.8.4). But
@@ -205,6 +226,33 @@ impl Stream {
         &mut self,
         start: i64,
         bytes: &[u8],
+        label: (Stamp, u8),
+        out: &mut Outlet<'_, C>,
+    ) {
+        self.remember_copy((start, bytes, start), label, out);
+    }
+
+    /// The same where what was told is forgotten: the copy is then read alone, with what goes on from it.
+    pub(super) fn contest_alone<C: StreamConsumer>(
+        &mut self,
+        start: i64,
+        bytes: &[u8],
+        label: (Stamp, u8),
+        out: &mut Outlet<'_, C>,
+    ) {
+        let from = start.max(0);
+        let bytes = part(bytes, start, from, start + bytes.len() as i64);
+        // More of it may come before it is told.
+        self.remember_copy((from, bytes, self.next), label, out);
+        if let Some(open) = self.rare.as_mut().and_then(|rare| rare.contest.open.as_mut()) {
+            open.alone = open.alone.max(1);
+        }
+    }
+
+    /// Remembers a copy; as one that differs at `first`.
+    fn remember_copy<C: StreamConsumer>(
+        &mut self,
+        (start, bytes, first): (i64, &[u8], i64),
         (at, ttl): (Stamp, u8),
         out: &mut Outlet<'_, C>,
     ) {
@@ -216,7 +264,10 @@ impl Stream {
             out.counters.limit_rivals += 1;
             return;
         }
-        contest.open(start, at);
+        contest.open(first, at);
+        if let Some(open) = contest.open.as_mut().filter(|open| open.alone > 0) {
+            open.alone += 1;
+        }
         self.told = out.recall.push(self.memory(out), Piece { start, bytes, ttl, rival: true });
     }
 
@@ -306,8 +357,9 @@ impl Stream {
         }
         let Some(open) = &mut contest.open else { return };
         open.told_to = next;
-        let at = open.at;
-        for reading in out.recall.readings(memory, open.first, &contest.urgent) {
+        let (at, alone) = (open.at, std::mem::take(&mut open.alone));
+        let readings = out.recall.readings(memory, open.first, &contest.urgent);
+        for reading in out.recall.readings_alone(memory, alone).into_iter().chain(readings) {
             if contest.readings >= READINGS {
                 out.counters.limit_rivals += 1;
                 break;

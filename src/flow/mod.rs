@@ -157,7 +157,8 @@ pub enum StreamEvent<'a> {
     /// Other bytes for a range that was delivered before: no part of the stream, and perhaps what the
     /// receiver took. `bytes` is the remembered neighbourhood (up to 4 KiB, as far as it is without
     /// a gap) with the rival copy in its place, so that a head which began before it can be read as a
-    /// whole; the urgent byte left out is a reading too. Told after the anomaly: when the other side
+    /// whole; the urgent byte left out is a reading too. Where what was delivered is forgotten, `bytes` is
+    /// the copy itself with what is known around it, and no anomaly was told. Told after the anomaly: when the other side
     /// goes on, 2 KiB later, after a second of silence or at the end, and again when more of it is known.
     /// An answer other than `StopFlow` does not matter.
     Rival {

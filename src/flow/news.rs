@@ -1,5 +1,6 @@
 //! What does a segment bring? Its acknowledgement, its bytes and its FIN, taken by the two streams.
 
+use super::contest::Copy;
 use super::handshake::{self, Reopened};
 use super::reassembler::{Outlet, Piece};
 use super::stream::{Origin, Stream};
@@ -93,10 +94,10 @@ pub(super) fn take_bytes<C: StreamConsumer>(
         own.note_sent(end);
         let before = own.next;
         // A copy that no host takes is none.
-        let differing = if start < before { own.differing(start, segment.payload, out) } else { 0 };
-        let contested = differing > 0 && new.doubt.or_else(|| doubt::of(segment, own, peer)).is_none();
+        let copy = if start < before { own.compare(start, segment.payload, out) } else { Copy::default() };
+        let contested = copy.may_differ() && new.doubt.or_else(|| doubt::of(segment, own, peer)).is_none();
         if contested {
-            own.report_conflict(differing, out);
+            own.report_conflict(copy.differing, out);
         }
         if let Some(doubt) = new.doubt {
             out.counters.count_doubtful(doubt);
@@ -115,7 +116,9 @@ pub(super) fn take_bytes<C: StreamConsumer>(
             }
             own.accept(piece, out);
         }
-        if contested {
+        if contested && copy.forgotten {
+            own.contest_alone(start, segment.payload, (out.at, out.ttl), out);
+        } else if contested {
             own.contest(start, segment.payload, (out.at, out.ttl), out);
         }
         if own.rare.is_some() {

@@ -261,17 +261,65 @@ fn around_a_conflict_4_kib_are_read() {
     }
 }
 
-#[test]
-fn what_the_table_forgot_is_counted() {
+/// The client said this, and the ring has forgotten it.
+fn forgetful(said: &[u8]) -> Lab {
     let mut lab = Lab::with(FlowConfig { recall_bytes: 16 << 10, ..FlowConfig::default() });
     lab.handshake(&[]);
-    lab.say(0, REQUEST);
+    lab.say(0, said);
     let (client, server) = (lab.client.clone(), lab.server.clone());
     for port in 1..40 {
         (lab.client.source.port, lab.server.destination.port) = (port, port);
         lab.say(0, &[b'x'; 1000]);
     }
     (lab.client, lab.server) = (client, server);
+    lab
+}
+
+#[test]
+fn a_copy_of_what_the_table_forgot_is_read_for_itself() {
+    // In one piece, in two, in any order and overlapping, and with the rest told as the stream.
+    let cuts: [&[(usize, usize)]; 5] =
+        [&[(0, 55)], &[(0, 20), (20, 55)], &[(20, 55), (0, 20)], &[(0, 30), (20, 55)], &[(0, 20), (20, 40), (40, 55)]];
+    for told in [55, 40, 25] {
+        for cut in cuts {
+            let mut lab = forgetful(&DECOY[..told]);
+            for _ in 0..3 {
+                cut.iter().for_each(|&(from, to)| lab.say(from as i64, &REQUEST[from..to]));
+            }
+            lab.answer(0, 55, b"reply");
+            assert!(lab.rivals().contains(&request().into()), "{told} told, {cut:?}: {:?}", lab.rivals());
+            let readings = lab.log.told.iter().filter(|(_, told)| matches!(told, Told::Rival { .. })).count();
+            assert!(readings <= 4, "{readings}: once, however often it comes");
+        }
+    }
+    // The same bytes are a reading too, for nobody knows; there is no anomaly.
+    let mut lab = forgetful(REQUEST);
+    lab.say(0, REQUEST);
+    lab.wait(1);
+    assert_eq!((lab.conflicts(), lab.rivals()), (0, vec![request().to_owned()]));
+    // A host may ask whether the other is still there.
+    let mut lab = forgetful(REQUEST);
+    lab.acked(55);
+    lab.say(54, b"\0");
+    lab.wait(1);
+    assert!(lab.rivals().is_empty());
+}
+
+#[test]
+fn copies_of_what_is_forgotten_are_bounded() {
+    let mut lab = forgetful(&[b'D'; 1000]);
+    for i in 0..2000u32 {
+        lab.say(i64::from(i % 900), &i.to_be_bytes());
+        lab.answer(i64::from(i), 1000, b"r");
+    }
+    let readings = lab.log.told.iter().filter(|(_, told)| matches!(told, Told::Rival { .. })).count();
+    assert!((100..=256).contains(&readings), "{readings}");
+    assert!(lab.table.counters().limit_rivals > 1000);
+}
+
+#[test]
+fn what_the_table_forgot_is_counted() {
+    let mut lab = forgetful(REQUEST);
     lab.say(0, DECOY);
     assert_eq!((lab.conflicts(), lab.table.counters().limit_recall), (0, 1));
     assert!(lab.table.counters().recall_bytes <= 16 << 10);
