@@ -1,4 +1,5 @@
-//! What travels on from a message: owned, small and without any secret.
+//! What travels on from a message: owned, small and without any token. The line of a repeated request is masked
+//! once somebody wants to see it, and wiped with it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use zeroize::Zeroize;
 
 use super::{mask, url};
 use crate::base::ids::TokenRef;
@@ -207,6 +209,13 @@ impl RequestLine {
         http.method = mask::text(method, &[]);
         http.path = mask::text(target.path, &[]);
         http.query = target.query.map(|query| mask::query(query, &[]));
+    }
+}
+
+impl Drop for RequestLine {
+    /// Its query values may matter to somebody, though none of them is a token.
+    fn drop(&mut self) {
+        self.wire.as_mut_slice().zeroize();
     }
 }
 
